@@ -1,0 +1,1 @@
+"""dnr plugin: an offline, deterministic provider that needs no key."""

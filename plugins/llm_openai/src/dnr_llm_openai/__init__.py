@@ -1,0 +1,1 @@
+"""dnr plugin: a provider for OpenAI and any OpenAI-compatible server."""

@@ -1,0 +1,1 @@
+"""dnr plugin: a synthetic marketplace: buyers, sellers, listings, orders, payments."""

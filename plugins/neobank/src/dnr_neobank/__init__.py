@@ -1,0 +1,1 @@
+"""dnr plugin: a synthetic digital bank: customers, cards, transactions, invoices."""

@@ -1,0 +1,1 @@
+"""dnr, the data-needs reporter."""

@@ -1,0 +1,219 @@
+"""Room: config. Every setting as an attrs class: its default, its unit, what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen, validators
+
+SCALES: Mapping[str, float] = {"tiny": 0.01, "evaluation": 1.0}
+"""Named scales; any positive number is a scale too."""
+
+_share = validators.and_(validators.ge(0), validators.le(1))
+_positive = validators.gt(0)
+_not_negative = validators.ge(0)
+
+
+def _at_least_one(value: int) -> Any:
+    return validators.ge(value)
+
+
+@frozen
+class Paths:
+    """Folders, relative to the working folder; each archetype has its own below them."""
+
+    data: Path = Path("data")
+    comms: Path = Path("comms")
+    reports: Path = Path("reports")
+    meta: Path = Path("meta")
+
+
+@frozen
+class WarehouseSettings:
+    """How companies are made. No `archetypes` means all that are installed."""
+
+    archetypes: tuple[str, ...] = ()
+    scale: str = "evaluation"
+    quality: str = "typical"
+    trajectory: str = field(default="T1", validator=validators.in_(("T1", "T2", "T3", "T4")))
+    tz: str = "America/Los_Angeles"
+    months: int = field(default=18, validator=[_at_least_one(1), validators.le(600)])
+    seed: int = field(default=42, validator=_not_negative)
+    snapshot_days: int = field(default=90, validator=_at_least_one(1))
+    as_of: datetime | None = None
+    """None: 2025-07-01 local midnight for made companies, the end of the last day with events for real ones."""
+    workers: int = field(default=0, validator=_not_negative)
+    """Threads; 0 means one a core."""
+
+
+DEFAULT_AS_OF = datetime(2025, 7, 1, 7, 0, tzinfo=UTC)
+
+
+@frozen
+class CommsSettings:
+    """How talk is made: items over the last 12 months."""
+
+    slack_threads: int = field(default=3000, validator=_not_negative)
+    emails: int = field(default=800, validator=_not_negative)
+    nlq: int = field(default=1000, validator=_not_negative)
+    months: int = field(default=12, validator=_at_least_one(1))
+    users: int = field(default=200, validator=_at_least_one(1))
+    sample_policy: str = field(
+        default="event_aware", validator=validators.in_(("event_aware", "uniform"))
+    )
+    seed: int = field(default=43, validator=_not_negative)
+    style: str = "plain"
+    provider: str = "mock"
+    model: str = ""
+    api_cap_usd: float = field(default=1.0, validator=_not_negative)
+
+
+@frozen
+class PrefilterSettings:
+    """The prefilter's words and weights; an empty tuple means the packaged list."""
+
+    buckets: tuple[str, ...] = ("platform", "analytics", "domain")
+    data_terms: tuple[str, ...] = ()
+    near_miss_terms: tuple[str, ...] = ()
+    fallback_per_channel_day: int = field(default=30, validator=_not_negative)
+    incident_boost_hours: int = field(default=24, validator=_not_negative)
+
+
+@frozen
+class ClassificationSettings:
+    """How items are classified. `model` is sent to the provider; "" means its default."""
+
+    provider: str = "mock"
+    model: str = "gpt-4o-mini"
+    temperature: float = field(default=0.0, validator=[_not_negative, validators.le(2)])
+    max_output_tokens: int = field(default=64, validator=_at_least_one(16))
+    concurrency: int = field(default=5, validator=[_at_least_one(1), validators.le(64)])
+    timeout_seconds: float = field(default=15.0, validator=_positive)
+    api_cap_usd: float = field(default=1.0, validator=_not_negative)
+    prefilter_threshold: float = field(default=0.35, validator=_share)
+    prefilter: PrefilterSettings = PrefilterSettings()
+    env_key_var: str = "OPENAI_API_KEY"
+    base_url: str = ""
+    price_usd_per_million: tuple[float, float] | None = None
+    """Price of prompt and completion tokens for a model whose price is not known (`--price`)."""
+
+
+@frozen
+class EntitiesSettings:
+    """How tables and columns are found in items that do not name them exactly."""
+
+    provider: str = "mock"
+    model: str = "gpt-4o-mini"
+    api_cap_usd: float = field(default=0.10, validator=_not_negative)
+    max_output_tokens: int = field(default=64, validator=_at_least_one(16))
+
+
+@frozen
+class Slos:
+    """Limits: percent for shares, minutes for lag."""
+
+    key_null_pct: float = field(default=1.0, validator=_not_negative)
+    fk_orphan_pct: float = field(default=2.0, validator=_not_negative)
+    dup_keys_pct: float = field(default=0.2, validator=_not_negative)
+    p95_ingest_lag_min: float = field(default=90.0, validator=_not_negative)
+
+
+@frozen
+class ScoringWeights:
+    """Weights of the formula; they are used as given and should add up to 1."""
+
+    revenue: float = field(default=0.60, validator=_share)
+    demand: float = field(default=0.25, validator=_share)
+    severity: float = field(default=0.15, validator=_share)
+
+
+@frozen
+class WeightCaps:
+    """Bounds of a source's weight."""
+
+    min: float = field(default=0.15, validator=_share)
+    max: float = field(default=0.60, validator=_share)
+
+
+@frozen
+class ReportSettings:
+    """What the report looks at, and how it weighs it."""
+
+    scorer: str = "formula"
+    scoring_weights: ScoringWeights = ScoringWeights()
+    window_days: int | None = field(default=30, validator=validators.optional(_at_least_one(1)))
+    """Local days before the as-of; None (`--window all`) is the whole history."""
+    revenue_norm: str = field(default="median_3m", validator=validators.in_(("median_3m",)))
+    revenue_full_scale: float = field(default=0.10, validator=_positive)
+    demand_full_scale: float = field(default=0.25, validator=_positive)
+    late_weight: float = field(default=0.1, validator=_share)
+    talk_only_cap: float = field(default=0.10, validator=_share)
+    recency_days: float = field(default=60.0, validator=_positive)
+    min_confidence: float = field(default=0.55, validator=_share)
+    top: int = field(default=3, validator=_at_least_one(1))
+    resamples: int = field(default=400, validator=_at_least_one(50))
+    seed: int = 7
+    slos: Slos = Slos()
+    table_slos: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    """Overrides by table: `{fact_payment: {key_null_pct: 2.0}}`."""
+    demand_base_weights: Mapping[str, float] = field(
+        factory=lambda: {"nlq": 0.50, "slack": 0.30, "email": 0.20}
+    )
+    demand_weight_caps: WeightCaps = WeightCaps()
+    example_keys: int = field(default=5, validator=[_not_negative, validators.le(100)])
+    """Keys of affected rows shown as proof; 0 shows none."""
+    min_rise_points: float = field(default=5.0, validator=_positive)
+    """Smallest one-day rise of a share that is called an incident, in percentage points."""
+
+
+@frozen
+class EvalGates:
+    """Least scores that `eval-labels --strict` accepts."""
+
+    theme_f1: float = field(default=0.72, validator=_share)
+    relevance_f1: float = field(default=0.75, validator=_share)
+    nlq_f1: float = field(default=0.72, validator=_share)
+    coverage: float = field(default=0.95, validator=_share)
+
+
+@frozen
+class EvalSettings:
+    """Evaluation against the truth."""
+
+    gates: EvalGates = EvalGates()
+
+
+@frozen
+class BudgetSettings:
+    """How a cap becomes a sample."""
+
+    mode: str = field(default="sample_to_fit", validator=validators.in_(("sample_to_fit",)))
+    safety_margin: float = field(default=0.25, validator=[_not_negative, validators.lt(1)])
+    coverage_floor_pct: float = field(default=20.0, validator=[_not_negative, validators.le(100)])
+
+
+@frozen
+class CacheSettings:
+    """Where replies are kept, so that nothing is paid for twice."""
+
+    enabled: bool = True
+    dir: Path = Path(".cache/llm")
+
+
+@frozen
+class Settings:
+    """All settings. `guardrails` holds, by settings path below `report.`, what archetypes brought."""
+
+    paths: Paths = Paths()
+    warehouse: WarehouseSettings = WarehouseSettings()
+    comms: CommsSettings = CommsSettings()
+    classification: ClassificationSettings = ClassificationSettings()
+    entities: EntitiesSettings = EntitiesSettings()
+    report: ReportSettings = ReportSettings()
+    eval: EvalSettings = EvalSettings()
+    budget: BudgetSettings = BudgetSettings()
+    cache: CacheSettings = CacheSettings()
+    guardrails: Mapping[str, Any] = field(factory=dict)

@@ -1,0 +1,79 @@
+"""Room: model. The frozen values that every other room talks in; imports no other room."""
+
+from dnr_core.model.archetype import (
+    Amount,
+    Archetype,
+    Condition,
+    Guardrail,
+    GuardrailResult,
+    Kpi,
+    KpiContext,
+    RevenueStream,
+)
+from dnr_core.model.check import Check, CheckContext, CheckResult
+from dnr_core.model.comms import CommsStyle, CommsTables
+from dnr_core.model.defect import DefectKind, DefectProfile, DefectRate, IncidentRate, LagProfile
+from dnr_core.model.demand import DemandResult, SourceCoverage, ThemeShare
+from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, SloVerdict
+from dnr_core.model.incident import Incident
+from dnr_core.model.lazy import Lazy, load
+from dnr_core.model.llm import Price, Provider, ProviderSpec, Reply, Request, Usage
+from dnr_core.model.need import Interval, Need, RankedNeed, Ranking, Score, Scorer
+from dnr_core.model.schema import Column, EventTime, ForeignKey, Schema, Table
+from dnr_core.model.synthesis import Company, Family, Parent, Synthesis
+from dnr_core.model.themes import RELEVANCE, THEMES, Theme
+
+__all__ = [
+    "RELEVANCE",
+    "THEMES",
+    "Amount",
+    "Archetype",
+    "Check",
+    "CheckContext",
+    "CheckResult",
+    "Column",
+    "CommsStyle",
+    "CommsTables",
+    "Company",
+    "Condition",
+    "DefectKind",
+    "DefectProfile",
+    "DefectRate",
+    "DemandResult",
+    "DetectedIncident",
+    "EventTime",
+    "Family",
+    "ForeignKey",
+    "Guardrail",
+    "GuardrailResult",
+    "HealthResult",
+    "Incident",
+    "IncidentRate",
+    "Interval",
+    "Kpi",
+    "KpiContext",
+    "LagProfile",
+    "Lazy",
+    "Need",
+    "NotMeasured",
+    "Parent",
+    "Price",
+    "Provider",
+    "ProviderSpec",
+    "RankedNeed",
+    "Ranking",
+    "Reply",
+    "Request",
+    "RevenueStream",
+    "Schema",
+    "Score",
+    "Scorer",
+    "SloVerdict",
+    "SourceCoverage",
+    "Synthesis",
+    "Table",
+    "Theme",
+    "ThemeShare",
+    "Usage",
+    "load",
+]

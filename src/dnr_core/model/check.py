@@ -1,0 +1,58 @@
+"""Room: model. A check of a made company: what it measured, what it expected, where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+
+@frozen
+class CheckResult:
+    """Outcome of one check. `status` is "skipped" only with a reason in `measured`
+    ("not detectable at this size").
+    """
+
+    name: str
+    status: Literal["passed", "failed", "skipped"]
+    measured: str
+    expected: str
+    where_to_look: str
+
+
+@frozen
+class CheckContext:
+    """What a check may open. Targets come from settings and the archetype, measurements from files.
+
+    `sql(query, **params) -> list of dicts` runs on DuckDB with a view a table (`slack_messages`,
+    `ledger`, `incidents`, `labels_slack` ... among them where those folders were given).
+    """
+
+    archetype: Any
+    catalogue: Any
+    company: Any
+    profile: Any
+    settings: Any
+    warehouse: Path
+    comms: Path | None
+    meta: Path | None
+    reports: Path | None
+    sql: Callable[..., list[dict[str, Any]]]
+    manifests: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class Check:
+    """`run(context) -> Iterable[CheckResult]`, the callable or its dotted path.
+
+    `archetypes` names the archetypes it is for; empty means all. `needs` are the folders without
+    which it is left out ("comms", "meta", "reports").
+    """
+
+    name: str
+    title: str
+    run: Callable[[CheckContext], Any] | str
+    archetypes: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    needs: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)

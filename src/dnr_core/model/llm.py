@@ -1,0 +1,97 @@
+"""Room: model. One request to a language model, one reply, and what a provider is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from attrs import field, frozen
+
+Purpose = Literal["classify", "entities", "write"]
+Finish = Literal["stop", "length", "content_filter", "refusal"]
+
+
+@frozen
+class Request:
+    """One item for a model: `instructions` are ours, `item` is untrusted text.
+
+    `schema` is the strict JSON schema of the answer. The cache key is this value and the model.
+    """
+
+    purpose: Purpose
+    instructions: str
+    item: str
+    schema: Mapping[str, Any]
+    max_tokens: int
+    temperature: float = 0.0
+
+
+@frozen
+class Usage:
+    """Tokens of one call, as the provider counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@frozen
+class Reply:
+    """What came back, unread: `raw` is the text of the answer, not yet validated."""
+
+    raw: str
+    usage: Usage
+    model: str
+    finish: Finish = "stop"
+
+
+@frozen
+class Price:
+    """US dollars for a million tokens."""
+
+    prompt_usd_per_million: float
+    completion_usd_per_million: float
+
+    def cost_usd(self, usage: Usage) -> float:
+        """Cost of one call in US dollars."""
+        return (
+            usage.prompt_tokens * self.prompt_usd_per_million
+            + usage.completion_tokens * self.completion_usd_per_million
+        ) / 1_000_000
+
+
+@runtime_checkable
+class Provider(Protocol):
+    """Turns one request into one reply. Cache, budget, retries, repair, concurrency are the core's.
+
+    `price` is None where the model's price is not known: such a model starts only with `--price`.
+    `local` providers cost nothing, reach no network and are not cached.
+    Faults are raised as `dnr_core.errors.ProviderError` and its kinds.
+    """
+
+    model: str
+    price: Price | None
+    local: bool
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request, or raise one of the provider errors."""
+        ...
+
+    def prompt_tokens_at_most(self, request: Request) -> int:
+        """Upper bound of the prompt's tokens, offline."""
+        ...
+
+
+@frozen
+class ProviderSpec:
+    """How to make a provider; nothing of it is imported before it is chosen.
+
+    `factory` is the dotted path of `(model: str, settings: Mapping[str, Any]) -> Provider`.
+    """
+
+    name: str
+    title: str
+    factory: str
+    default_model: str
+    needs_key: bool = field(default=False, kw_only=True)
+    settings: str | None = field(default=None, kw_only=True)
+    """Dotted path of the attrs class of the provider's own settings."""
