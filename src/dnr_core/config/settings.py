@@ -17,7 +17,7 @@ _positive = validators.gt(0)
 _not_negative = validators.ge(0)
 
 
-def _at_least_one(value: int) -> Any:
+def _at_least(value: int) -> Any:
     return validators.ge(value)
 
 
@@ -40,9 +40,9 @@ class WarehouseSettings:
     quality: str = "typical"
     trajectory: str = field(default="T1", validator=validators.in_(("T1", "T2", "T3", "T4")))
     tz: str = "America/Los_Angeles"
-    months: int = field(default=18, validator=[_at_least_one(1), validators.le(600)])
+    months: int = field(default=18, validator=[_at_least(1), validators.le(600)])
     seed: int = field(default=42, validator=_not_negative)
-    snapshot_days: int = field(default=90, validator=_at_least_one(1))
+    snapshot_days: int = field(default=90, validator=_at_least(1))
     as_of: datetime | None = None
     """None: 2025-07-01 local midnight for made companies, the end of the last day with events for real ones."""
     workers: int = field(default=0, validator=_not_negative)
@@ -59,8 +59,8 @@ class CommsSettings:
     slack_threads: int = field(default=3000, validator=_not_negative)
     emails: int = field(default=800, validator=_not_negative)
     nlq: int = field(default=1000, validator=_not_negative)
-    months: int = field(default=12, validator=_at_least_one(1))
-    users: int = field(default=200, validator=_at_least_one(1))
+    months: int = field(default=12, validator=_at_least(1))
+    users: int = field(default=200, validator=_at_least(1))
     sample_policy: str = field(
         default="event_aware", validator=validators.in_(("event_aware", "uniform"))
     )
@@ -89,8 +89,8 @@ class ClassificationSettings:
     provider: str = "mock"
     model: str = "gpt-4o-mini"
     temperature: float = field(default=0.0, validator=[_not_negative, validators.le(2)])
-    max_output_tokens: int = field(default=64, validator=_at_least_one(16))
-    concurrency: int = field(default=5, validator=[_at_least_one(1), validators.le(64)])
+    max_output_tokens: int = field(default=64, validator=_at_least(16))
+    concurrency: int = field(default=5, validator=[_at_least(1), validators.le(64)])
     timeout_seconds: float = field(default=15.0, validator=_positive)
     api_cap_usd: float = field(default=1.0, validator=_not_negative)
     prefilter_threshold: float = field(default=0.35, validator=_share)
@@ -108,7 +108,7 @@ class EntitiesSettings:
     provider: str = "mock"
     model: str = "gpt-4o-mini"
     api_cap_usd: float = field(default=0.10, validator=_not_negative)
-    max_output_tokens: int = field(default=64, validator=_at_least_one(16))
+    max_output_tokens: int = field(default=64, validator=_at_least(16))
 
 
 @frozen
@@ -144,7 +144,7 @@ class ReportSettings:
 
     scorer: str = "formula"
     scoring_weights: ScoringWeights = ScoringWeights()
-    window_days: int | None = field(default=30, validator=validators.optional(_at_least_one(1)))
+    window_days: int | None = field(default=30, validator=validators.optional(_at_least(1)))
     """Local days before the as-of; None (`--window all`) is the whole history."""
     revenue_norm: str = field(default="median_3m", validator=validators.in_(("median_3m",)))
     revenue_full_scale: float = field(default=0.10, validator=_positive)
@@ -153,8 +153,8 @@ class ReportSettings:
     talk_only_cap: float = field(default=0.10, validator=_share)
     recency_days: float = field(default=60.0, validator=_positive)
     min_confidence: float = field(default=0.55, validator=_share)
-    top: int = field(default=3, validator=_at_least_one(1))
-    resamples: int = field(default=400, validator=_at_least_one(50))
+    top: int = field(default=3, validator=_at_least(1))
+    resamples: int = field(default=400, validator=_at_least(50))
     seed: int = 7
     slos: Slos = Slos()
     table_slos: Mapping[str, Mapping[str, float]] = field(factory=dict)
