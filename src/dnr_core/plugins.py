@@ -146,10 +146,15 @@ class _Loader:
     def _take(self, candidate: Candidate, hook_name: str, value: Any) -> None:
         from dnr_core import model
 
-        for kind, type_name in _HOOKS[hook_name]:
-            if isinstance(value, getattr(model, type_name)):
-                break
-        else:
+        kind = next(
+            (
+                k
+                for k, type_name in _HOOKS[hook_name]
+                if isinstance(value, getattr(model, type_name))
+            ),
+            "",
+        )
+        if not kind:
             wanted = " or ".join(type_name for _, type_name in _HOOKS[hook_name])
             self._fault(
                 candidate, f"hook {hook_name} returned {type(value).__name__}, not {wanted}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen, validators
+from attrs import field, fields, frozen, validators
 
 SCALES: Mapping[str, float] = {"tiny": 0.01, "evaluation": 1.0}
 """Named scales; any positive number is a scale too."""
@@ -19,6 +19,36 @@ _not_negative = validators.ge(0)
 
 def _at_least(value: int) -> Any:
     return validators.ge(value)
+
+
+def scale_factor(scale: str) -> float:
+    """Return what a scale multiplies volumes by: a named one, or a positive number.
+
+    Raises:
+        ValueError: it is neither; the message says what is allowed.
+    """
+    if scale in SCALES:
+        return SCALES[scale]
+    try:
+        factor = float(scale)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise ValueError(f"must be one of {', '.join(SCALES)} or a number above 0")
+    return factor
+
+
+def _scale(_instance: Any, _attribute: Any, value: str) -> None:
+    scale_factor(value)
+
+
+def _zone(_instance: Any, _attribute: Any, value: str) -> None:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be a time zone such as America/Los_Angeles") from None
 
 
 @frozen
@@ -36,10 +66,10 @@ class WarehouseSettings:
     """How companies are made. No `archetypes` means all that are installed."""
 
     archetypes: tuple[str, ...] = ()
-    scale: str = "evaluation"
+    scale: str = field(default="evaluation", validator=_scale)
     quality: str = "typical"
     trajectory: str = field(default="T1", validator=validators.in_(("T1", "T2", "T3", "T4")))
-    tz: str = "America/Los_Angeles"
+    tz: str = field(default="America/Los_Angeles", validator=_zone)
     months: int = field(default=18, validator=[_at_least(1), validators.le(600)])
     seed: int = field(default=42, validator=_not_negative)
     snapshot_days: int = field(default=90, validator=_at_least(1))
@@ -82,6 +112,12 @@ class PrefilterSettings:
     incident_boost_hours: int = field(default=24, validator=_not_negative)
 
 
+def _variable_name(_instance: Any, _attribute: Any, value: str) -> None:
+    # Not attrs' own validator: its message would show a key that was put here by mistake.
+    if not value.isidentifier() or len(value) > 64 or value.startswith("sk-"):
+        raise ValueError("must be the name of an environment variable, never a key itself")
+
+
 @frozen
 class ClassificationSettings:
     """How items are classified. `model` is sent to the provider; "" means its default."""
@@ -95,7 +131,7 @@ class ClassificationSettings:
     api_cap_usd: float = field(default=1.0, validator=_not_negative)
     prefilter_threshold: float = field(default=0.35, validator=_share)
     prefilter: PrefilterSettings = PrefilterSettings()
-    env_key_var: str = "OPENAI_API_KEY"
+    env_key_var: str = field(default="OPENAI_API_KEY", validator=_variable_name)
     base_url: str = ""
     price_usd_per_million: tuple[float, float] | None = None
     """Price of prompt and completion tokens for a model whose price is not known (`--price`)."""
@@ -138,6 +174,27 @@ class WeightCaps:
     max: float = field(default=0.60, validator=_share)
 
 
+def _slo_overrides(
+    _instance: Any, _attribute: Any, value: Mapping[str, Mapping[str, float]]
+) -> None:
+    kinds = [attribute.name for attribute in fields(Slos)]
+    for table, limits in value.items():
+        for kind, limit in limits.items():
+            if kind not in kinds:
+                raise ValueError(
+                    f"must have for each table only {', '.join(kinds)}, not {table}.{kind}"
+                )
+            if limit < 0:
+                raise ValueError(f"must have limits of at least 0, not {table}.{kind} = {limit}")
+
+
+def _source_weights(_instance: Any, _attribute: Any, value: Mapping[str, float]) -> None:
+    if set(value) != {"nlq", "slack", "email"} or any(weight < 0 for weight in value.values()):
+        raise ValueError("must have a weight of at least 0 for each of nlq, slack and email")
+    if sum(value.values()) <= 0:
+        raise ValueError("must have at least one weight above 0")
+
+
 @frozen
 class ReportSettings:
     """What the report looks at, and how it weighs it."""
@@ -157,10 +214,10 @@ class ReportSettings:
     resamples: int = field(default=400, validator=_at_least(50))
     seed: int = 7
     slos: Slos = Slos()
-    table_slos: Mapping[str, Mapping[str, float]] = field(factory=dict)
+    table_slos: Mapping[str, Mapping[str, float]] = field(factory=dict, validator=_slo_overrides)
     """Overrides by table: `{fact_payment: {key_null_pct: 2.0}}`."""
     demand_base_weights: Mapping[str, float] = field(
-        factory=lambda: {"nlq": 0.50, "slack": 0.30, "email": 0.20}
+        factory=lambda: {"nlq": 0.50, "slack": 0.30, "email": 0.20}, validator=_source_weights
     )
     demand_weight_caps: WeightCaps = WeightCaps()
     example_keys: int = field(default=5, validator=[_not_negative, validators.le(100)])
