@@ -11,8 +11,9 @@ from attrs import field, frozen
 
 @frozen
 class CheckResult:
-    """Outcome of one check. `status` is "skipped" only with a reason in `measured`
-    ("not detectable at this size").
+    """Outcome of one check.
+
+    `status` is "skipped" only with a reason in `measured` ("not detectable at this size").
     """
 
     name: str

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 @frozen
 class CommsStyle:
-    """How people write: `vocabulary` fills slots ("greeting": ("hi", "hey")), `traits` are
-    shares in [0, 1] of messages that show a habit ("lowercase", "typo", "no_punctuation").
+    """How people write.
+
+    `vocabulary` fills slots ("greeting": ("hi", "hey")); `traits` are shares in [0, 1] of
+    messages that show a habit ("lowercase", "typo", "no_punctuation").
     """
 
     name: str
@@ -27,8 +29,9 @@ class CommsStyle:
 
 @frozen
 class CommsTables:
-    """The four tables of talk, as Arrow; columns in `dnr_core.comms.tables`. A source that
-    was not given has a table of no rows.
+    """The four tables of talk, as Arrow; columns in `dnr_core.comms.tables`.
+
+    A source that was not given has a table of no rows.
     """
 
     slack: pa.Table

@@ -64,8 +64,9 @@ class NotMeasured:
 
 @frozen
 class SloVerdict:
-    """One table's (or key's) figure against its limit. `value` and `slo` have the kind's unit:
-    percent for shares, minutes for lag. `margin` is `slo - value`; `since` the first local day of
+    """One table's (or key's) figure against its limit.
+
+    `value` and `slo` have the kind's unit: percent for shares, minutes for lag. `margin` is `slo - value`; `since` the first local day of
     the unbroken run of breaching days that reaches the window's end.
     """
 
@@ -124,8 +125,9 @@ class Proof:
 
 @frozen
 class MonthlyFigure:
-    """One figure of a local month (`month` is its first day). `complete` is False for a month
-    that the history covers in part.
+    """One figure of a local month; `month` is its first day.
+
+    `complete` is False for a month that the history covers in part.
     """
 
     name: str

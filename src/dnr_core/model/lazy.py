@@ -28,6 +28,6 @@ def load(reference: T | str) -> T:
         raise ImportError(f"{reference!r} is not of the form 'package.module:attribute'")
     module = import_module(module_name)
     try:
-        return cast(T, getattr(module, attribute))
+        return cast("T", getattr(module, attribute))
     except AttributeError:
         raise ImportError(f"module {module_name!r} has no attribute {attribute!r}") from None

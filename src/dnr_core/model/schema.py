@@ -170,7 +170,8 @@ class Schema:
                 ]
                 if len(key.columns) != len(key.to_columns):
                     found.append(
-                        f"foreign key {table.name}.{key.label} has {len(key.columns)} columns but names {len(key.to_columns)} of {key.to!r}"
+                        f"foreign key {table.name}.{key.label} has {len(key.columns)} columns "
+                        f"but names {len(key.to_columns)} of {key.to!r}"
                     )
             through = table.event_time.through if table.event_time else None
             if through and not any(key.to == through for key in table.foreign_keys):
