@@ -12,9 +12,9 @@ from attrs import field, fields, frozen, validators
 SCALES: Mapping[str, float] = {"tiny": 0.01, "evaluation": 1.0}
 """Named scales; any positive number is a scale too."""
 
-_share = validators.and_(validators.ge(0), validators.le(1))
-_positive = validators.gt(0)
-_not_negative = validators.ge(0)
+_share: Any = validators.and_(validators.ge(0), validators.le(1))
+_positive: Any = validators.gt(0)
+_not_negative: Any = validators.ge(0)
 
 
 def _at_least(value: int) -> Any:

@@ -16,7 +16,7 @@ from dnr_core.model.defect import DefectKind, DefectProfile, DefectRate, Inciden
 from dnr_core.model.demand import DemandResult, SourceCoverage, ThemeShare
 from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, SloVerdict
 from dnr_core.model.incident import Incident
-from dnr_core.model.lazy import Lazy, load
+from dnr_core.model.lazy import load
 from dnr_core.model.llm import Price, Provider, ProviderSpec, Reply, Request, Usage
 from dnr_core.model.need import Interval, Need, RankedNeed, Ranking, Score, Scorer
 from dnr_core.model.schema import Column, EventTime, ForeignKey, Schema, Table
@@ -53,7 +53,6 @@ __all__ = [
     "Kpi",
     "KpiContext",
     "LagProfile",
-    "Lazy",
     "Need",
     "NotMeasured",
     "Parent",

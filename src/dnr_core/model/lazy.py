@@ -7,15 +7,12 @@ from typing import TypeVar, cast
 
 T = TypeVar("T")
 
-Lazy = T | str
-"""A value, or the dotted path `"package.module:attribute"` of one.
-
-Plugins give heavy behaviour as a path, so that listing plugins imports none of it.
-"""
-
 
 def load(reference: T | str) -> T:
     """Return the value itself, or import it where `reference` is a dotted path.
+
+    Plugins give heavy behaviour as a path `"package.module:attribute"`, so that listing plugins
+    imports none of it.
 
     Raises:
         ImportError: the module cannot be imported or has no such attribute, or the path
