@@ -76,18 +76,16 @@ def load_plugins(
         if candidate.name not in without
         and (only is None or candidate.name in only or candidate.name == BUILTIN)
     ]
-    chosen += [
-        Candidate(_object_name(plugin), "given", "", lambda plugin=plugin: plugin)
-        for plugin in extra
-    ]  # type: ignore[misc]
+    chosen += [_given(plugin) for plugin in extra]
     loader = _Loader()
     for candidate in chosen:
         loader.add(candidate)
     return loader.catalogue()
 
 
-def _object_name(plugin: object) -> str:
-    return str(getattr(plugin, "__name__", type(plugin).__name__))
+def _given(plugin: object) -> Candidate:
+    name = str(getattr(plugin, "__name__", type(plugin).__name__))
+    return Candidate(name, "given", "", lambda: plugin)
 
 
 class _Loader:

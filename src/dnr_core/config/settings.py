@@ -107,7 +107,10 @@ class PrefilterSettings:
 
     buckets: tuple[str, ...] = ("platform", "analytics", "domain")
     data_terms: tuple[str, ...] = ()
+    context_terms: tuple[str, ...] = ()
     near_miss_terms: tuple[str, ...] = ()
+    weights: Mapping[str, int] = field(factory=dict)
+    """Hundredths of a point that replace packaged ones: `{data_root: 40}`."""
     fallback_per_channel_day: int = field(default=30, validator=_not_negative)
     incident_boost_hours: int = field(default=24, validator=_not_negative)
 
@@ -188,6 +191,11 @@ def _slo_overrides(
                 raise ValueError(f"must have limits of at least 0, not {table}.{kind} = {limit}")
 
 
+def _window(_instance: Any, _attribute: Any, value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError("must be at least 1 day, or all")
+
+
 def _source_weights(_instance: Any, _attribute: Any, value: Mapping[str, float]) -> None:
     if set(value) != {"nlq", "slack", "email"} or any(weight < 0 for weight in value.values()):
         raise ValueError("must have a weight of at least 0 for each of nlq, slack and email")
@@ -201,7 +209,7 @@ class ReportSettings:
 
     scorer: str = "formula"
     scoring_weights: ScoringWeights = ScoringWeights()
-    window_days: int | None = field(default=30, validator=validators.optional(_at_least(1)))
+    window_days: int | None = field(default=30, validator=_window)
     """Local days before the as-of; None (`--window all`) is the whole history."""
     revenue_norm: str = field(default="median_3m", validator=validators.in_(("median_3m",)))
     revenue_full_scale: float = field(default=0.10, validator=_positive)
