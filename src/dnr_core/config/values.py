@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -14,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import cattrs
 
+from dnr_core.config.secrets import mask
 from dnr_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from dnr_core.config.load import Leaf
 
 _ALL_WORDS: Final = ("all", "none", "null", "")
-_SECRET = re.compile(r"(?i)^sk-|^[A-Za-z0-9_\-]{40,}$")
 
 
 class Text(str):
@@ -35,9 +34,7 @@ def _not(value: object, wanted: str) -> ValueError:
 
 def shown(value: object) -> str:
     """Return a value for a message; what looks like a secret is masked."""
-    if isinstance(value, str) and _SECRET.search(value):
-        return f"'{value[:3]}…' (masked)"
-    text = repr(str(value) if isinstance(value, Text) else value)
+    text = mask(repr(str(value) if isinstance(value, Text) else value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 

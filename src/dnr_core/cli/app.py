@@ -1,0 +1,151 @@
+"""Room: cli. The command group: commands found by name, global options, errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from dnr_core.cli.options import CallOptions, GlobalOptions
+from dnr_core.errors import DnrError
+
+COMMANDS: Final[dict[str, str]] = {
+    "quickstart": "Make both companies and their reports, with no key and no network.",
+    "init": "Write settings and folders, or the schema file of a real warehouse.",
+    "gen-warehouse": "Make a synthetic company's warehouse, with defects and their ledger.",
+    "gen-comms": "Make a synthetic company's messages.",
+    "import-comms": "Read a Slack export, mailboxes and query logs.",
+    "run-report": "Rank the data problems of a company on one page.",
+    "validate": "Check that a made company is what it was asked to be.",
+    "eval-labels": "Score predictions against the true labels.",
+    "describe": "Show what a made warehouse holds.",
+    "explain": "Show the SQL behind a figure.",
+    "repair": "Give back the clean company from a broken one and its ledger.",
+    "config": "Show each setting and where it came from.",
+    "plugins": "Show what is installed, and what each plugin brings.",
+}
+"""Names and one line of help; a command's module is imported only when it is called."""
+
+
+class _Commands(click.Group):
+    """Imports a command's module by name, so that help and start stay fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"dnr_core.cli.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        from dnr_core.suggestions import did_you_mean
+
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            hint = did_you_mean(name, COMMANDS)
+            raise click.UsageError(f"there is no command {name!r}. {hint}".strip(), ctx)
+        return super().resolve_command(ctx, args)
+
+
+_EPILOG = """\b
+Examples:
+  dnr quickstart --fast
+  dnr gen-warehouse --archetype neobank --scale tiny
+  dnr run-report --warehouse data/neobank --comms comms/neobank
+
+\b
+Exit codes: 0 fine, 1 a gate failed under --strict, 2 usage or settings,
+3 input data, 4 internal, 130 interrupted."""
+
+
+@click.group(
+    cls=_Commands,
+    params=GlobalOptions.parameters(),
+    epilog=_EPILOG,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="dnr-core", prog_name="dnr", message="%(prog)s %(version)s")
+@click.pass_context
+def root(ctx: click.Context, /, **given: Any) -> None:
+    """Which three data problems should we fix first, and why?
+
+    dnr joins what the warehouse shows, what people say and what it costs into one ranked page.
+    """
+    ctx.obj = CallOptions.of(given)
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code; messages for a person go to stderr."""
+    options = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in options
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        outcome = root.main(arguments, prog_name="dnr", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(
+            "dnr: interrupted; what was finished is kept, run the command again to go on", err=True
+        )
+        return 130
+    except DnrError as error:
+        if debug:
+            raise
+        _say(error)
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away (`dnr plugins | head`), which is no fault of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        click.echo("dnr: not enough memory; try a smaller --scale or fewer --workers", err=True)
+        return 3
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(f"dnr: internal error: {type(error).__name__}: {_first_line(error)}", err=True)
+        click.echo(
+            "     this is a fault of dnr; run the command again with --debug to see where", err=True
+        )
+        return 4
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _terminated(_signal: int, _frame: object) -> None:
+    # As an exception, so that locks are released and temporary files removed.
+    raise SystemExit(143)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def _say(error: DnrError) -> None:
+    click.echo(f"dnr: {error}", err=True)
+    if error.hint:
+        click.echo(f"     {error.hint}", err=True)

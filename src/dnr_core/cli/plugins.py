@@ -1,0 +1,48 @@
+"""Room: cli. `dnr plugins`: what is installed, what each plugin brings, and what is wrong."""
+
+from __future__ import annotations
+
+import click
+
+from dnr_core.cli.options import CallOptions
+from dnr_core.cli.options import command as dnr_command
+from dnr_core.cli.output import show, table
+
+
+@dnr_command(
+    examples="""dnr plugins
+dnr plugins --json
+DNR_PLUGINS=neobank,llm_mock dnr plugins"""
+)
+@click.pass_obj
+def command(options: CallOptions) -> None:
+    """Show what is installed, and what each plugin brings.
+
+    A plugin that cannot be used is listed with its distribution, version and fault.
+    """
+    from attrs import asdict
+
+    from dnr_core.catalogue import KIND_TITLES
+    from dnr_core.context import open_context
+
+    catalogue = open_context(options.config, without=options.without).catalogue
+    rows = [
+        (
+            plugin.name,
+            f"{plugin.distribution} {plugin.version}",
+            "; ".join(
+                f"{KIND_TITLES[kind]}: {', '.join(names)}" for kind, names in plugin.brings.items()
+            ),
+        )
+        for plugin in catalogue.plugins
+    ]
+    text = table(("plugin", "distribution", "brings"), rows)
+    if catalogue.problems:
+        text += "\n\nproblems\n" + "\n".join(f"  {problem}" for problem in catalogue.problems)
+    if not catalogue.archetypes:
+        text += "\n\nno archetype is installed: pip install 'dnr-core[all]' brings two, and the LLM providers"
+    document = {
+        "plugins": [asdict(plugin) for plugin in catalogue.plugins],
+        "problems": [asdict(problem) for problem in catalogue.problems],
+    }
+    show(document, text, as_json=options.as_json)

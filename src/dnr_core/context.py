@@ -1,0 +1,78 @@
+"""Room: api. Plugins and settings together: what every call of the API works with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from dnr_core.catalogue import Catalogue
+from dnr_core.config.load import Effective, load_settings
+from dnr_core.config.settings import Settings
+from dnr_core.plugins import load_plugins
+
+
+@frozen
+class Context:
+    """The plugins that are loaded and the settings in force."""
+
+    catalogue: Catalogue
+    effective: Effective
+    config: Path | None = None
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    flags: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.effective.settings
+
+    def with_flags(self, flags: Mapping[str, Any]) -> Context:
+        """Return this context with some settings (by dotted path) set over all layers.
+
+        Raises:
+            ConfigError: a value is not allowed.
+        """
+        given = {path: value for path, value in flags.items() if value is not None}
+        if not given:
+            return self
+        merged = {**self.flags, **given}
+        effective = load_settings(
+            self.config, environ=self.environ, flags=merged, catalogue=self.catalogue
+        )
+        return Context(self.catalogue, effective, self.config, self.environ, merged)
+
+
+def open_context(
+    config: Path | str | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+    without: Sequence[str] = (),
+    catalogue: Catalogue | None = None,
+) -> Context:
+    """Load plugins and settings.
+
+    Args:
+        config: a settings file; None reads `dnr.yaml` in the working folder where there is one.
+        environ: variables to read; None means those of the process. `DNR_PLUGINS=a,b` loads only
+            these plugins (and the builtin one).
+        flags: settings by dotted path, over all other layers.
+        without: plugins to leave out.
+        catalogue: plugins that are loaded already.
+
+    Raises:
+        ConfigError: a setting, a value or a plugin's name is not known or not allowed.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    if catalogue is None:
+        chosen = [
+            name.strip() for name in environ.get("DNR_PLUGINS", "").split(",") if name.strip()
+        ]
+        catalogue = load_plugins(only=chosen or None, without=without)
+    path = Path(config) if config is not None else None
+    effective = load_settings(path, environ=environ, flags=flags, catalogue=catalogue)
+    return Context(catalogue, effective, path, environ, dict(flags or {}))
