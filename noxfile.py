@@ -1,0 +1,111 @@
+"""Sessions: `nox -s quickstart` runs the main job, `nox -s tests` the tests; `nox -l` lists all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types"]
+
+CONSTRAINTS = ("-c", "constraints.txt")
+PLUGINS = ("neobank", "marketplace", "llm_openai", "llm_mock")
+EDITABLE = ("-e", ".[testing]", *(part for name in PLUGINS for part in ("-e", f"plugins/{name}")))
+PYTHONS = ("3.11", "3.12", "3.13")
+
+
+def install_all(session: nox.Session, *more: str) -> None:
+    """Install the five distributions from the checkout, with the versions that are tested."""
+    session.install(*CONSTRAINTS, *EDITABLE, *more)
+
+
+@nox.session
+def quickstart(session: nox.Session) -> None:
+    """Make both synthetic companies and their reports: no key, no service, no network."""
+    install_all(session)
+    session.run("dnr", "quickstart", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests that need nothing but Python."""
+    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema")
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every Python that is promised and installed here."""
+    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema")
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format, and who may import whom."""
+    install_all(session, "ruff", "import-linter")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types of what ships, strictly, and of the examples of the public API."""
+    install_all(session, "mypy", "types-PyYAML")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    install_all(session, "sphinx", "myst-parser", "furo")
+    session.run("sphinx-build", "-W", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build the five wheels, and use them as a stranger would: pipx, core alone, quickstart."""
+    session.install(*CONSTRAINTS, "build", "pipx", "hatchling", "twine")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for project in (".", *(f"plugins/{name}" for name in PLUGINS)):
+        session.run("python", "-m", "build", "--outdir", str(dist), project, silent=True)
+    session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
+    session.run("python", "tests/wheels/use_wheels.py", str(dist), "constraints.txt")
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Open the report pages in a real Chromium (installed here where it is missing)."""
+    install_all(session, "playwright")
+    if shutil.which("chromium") is None:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)
+    tools = Path(session.create_tmp()).resolve()
+    if not (tools / "node_modules" / "axe-core").exists():
+        session.run("npm", "install", "--silent", "--prefix", str(tools), "axe-core", external=True)
+    axe = tools / "node_modules" / "axe-core" / "axe.min.js"
+    session.run("pytest", "tests/browser", *session.posargs, env={"DNR_AXE": str(axe)})
+
+
+@nox.session
+def real(session: nox.Session) -> None:
+    """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA."""
+    folder = os.environ.get("DNR_REAL_DATA")
+    if not folder:
+        session.skip("not given: DNR_REAL_DATA")
+    install_all(session)
+    session.run("pytest", "tests/real", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run the benchmarks; each prints ratios to a baseline of the same run."""
+    install_all(session)
+    for script in sorted(Path("benchmarks").glob("*.py")):
+        session.run("python", str(script), *session.posargs)
