@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import field, frozen
 
+from dnr_core.model.schema import _names
+
 
 @frozen
 class Interval:
@@ -29,7 +31,7 @@ class Need:
 
     theme: str
     table: str
-    columns: tuple[str, ...] = field(converter=tuple)
+    columns: tuple[str, ...] = field(converter=_names)
     metric: str
     affected_rows: int
     rows: int
