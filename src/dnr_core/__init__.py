@@ -1,1 +1,69 @@
-"""dnr, the data-needs reporter."""
+"""dnr, the data-needs reporter: which three data problems should we fix first, and why?
+
+The calls that people need are attributes of this module, imported when they are first used:
+`generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
+`run_report`, `validate`, `evaluate_labels`, `describe`, `explain`, `repair`, `draft_schema`,
+`quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
+the hooks of plugins, `dnr_core.errors` what they raise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dnr_core.api import (
+        describe,
+        draft_schema,
+        evaluate_labels,
+        explain,
+        generate_comms,
+        generate_warehouse,
+        import_comms,
+        measure_health,
+        open_warehouse,
+        read_comms,
+        repair,
+        run_report,
+        validate,
+    )
+    from dnr_core.context import open_context
+    from dnr_core.first_run import quickstart
+
+__all__ = [
+    "describe",
+    "draft_schema",
+    "evaluate_labels",
+    "explain",
+    "generate_comms",
+    "generate_warehouse",
+    "import_comms",
+    "measure_health",
+    "open_context",
+    "open_warehouse",
+    "quickstart",
+    "read_comms",
+    "repair",
+    "run_report",
+    "validate",
+]
+
+_ELSEWHERE = {"open_context": "dnr_core.context", "quickstart": "dnr_core.first_run"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        if name == "__version__":
+            from importlib.metadata import version
+
+            return version("dnr-core")
+        raise AttributeError(f"module 'dnr_core' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_ELSEWHERE.get(name, "dnr_core.api")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -73,18 +73,28 @@ class ProviderError(DnrError):
 class TransientProviderError(ProviderError):
     """A fault that may pass: too many requests, a server error, a cut connection.
 
-    `retry_after_seconds` is what the server asked for, None where it did not.
+    `retry_after_seconds` is what the server asked for, None where it did not. `maybe_charged`
+    says that the work may have been done and charged: its reservation is kept then.
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", retry_after_seconds: float | None = None
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        retry_after_seconds: float | None = None,
+        maybe_charged: bool = False,
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+        self.maybe_charged = maybe_charged
 
 
 class ProviderTimeoutError(TransientProviderError):
     """No answer in time: the call may have been charged, so its reservation is kept."""
+
+    def __init__(self, message: str, *, hint: str = "", maybe_charged: bool = True) -> None:
+        super().__init__(message, hint=hint, maybe_charged=maybe_charged)
 
 
 class FatalProviderError(ProviderError):
