@@ -17,7 +17,15 @@ from dnr_core.model.demand import DemandResult, SourceCoverage, ThemeShare
 from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, SloVerdict
 from dnr_core.model.incident import Incident
 from dnr_core.model.lazy import load
-from dnr_core.model.llm import Price, Provider, ProviderSpec, Reply, Request, Usage
+from dnr_core.model.llm import (
+    ClosableProvider,
+    Price,
+    Provider,
+    ProviderSpec,
+    Reply,
+    Request,
+    Usage,
+)
 from dnr_core.model.need import Interval, Need, RankedNeed, Ranking, Score, Scorer
 from dnr_core.model.schema import Column, EventTime, ForeignKey, Schema, Table
 from dnr_core.model.synthesis import Company, Family, Parent, Synthesis
@@ -31,6 +39,7 @@ __all__ = [
     "Check",
     "CheckContext",
     "CheckResult",
+    "ClosableProvider",
     "Column",
     "CommsStyle",
     "CommsTables",

@@ -36,10 +36,13 @@ class Usage:
 
 @frozen
 class Reply:
-    """What came back, unread: `raw` is the text of the answer, not yet validated."""
+    """What came back, unread: `raw` is the text of the answer, not yet validated.
+
+    `usage` is None where the server did not count: the call is charged at its worst case then.
+    """
 
     raw: str
-    usage: Usage
+    usage: Usage | None
     model: str
     finish: Finish = "stop"
 
@@ -81,11 +84,25 @@ class Provider(Protocol):
         ...
 
 
+@runtime_checkable
+class ClosableProvider(Protocol):
+    """A provider that holds connections of one event loop: it is closed at the end of each run.
+
+    A closed provider can be used again; it connects anew.
+    """
+
+    async def aclose(self) -> None:
+        """Close what is open, in the loop that opened it."""
+        ...
+
+
 @frozen
 class ProviderSpec:
     """How to make a provider; nothing of it is imported before it is chosen.
 
-    `factory` is the dotted path of `(model: str, settings: Mapping[str, Any]) -> Provider`.
+    `factory` is the dotted path of `(model: str, settings: Mapping[str, Any]) -> Provider`. The
+    settings have the environment to take secrets from under `environ`; what a provider does not
+    know, it ignores.
     """
 
     name: str

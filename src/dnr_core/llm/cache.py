@@ -1,0 +1,225 @@
+"""Room: llm. Replies on disk, so that nothing is paid for twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from types import TracebackType
+from typing import Final, Self
+
+from dnr_core.errors import FolderError
+from dnr_core.model import Reply, Request, Usage
+from dnr_core.workspace import disk_errors
+
+_log = logging.getLogger("dnr.llm")
+
+FILE: Final = "replies.sqlite"
+_APPLICATION_ID: Final = 0x646E7243  # "dnrC"
+_FORMAT: Final = 1
+_BUSY_SECONDS: Final = 30.0
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS replies (
+    key BLOB PRIMARY KEY,
+    raw TEXT NOT NULL,
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    model TEXT NOT NULL,
+    checksum BLOB NOT NULL
+) WITHOUT ROWID
+"""
+
+
+def request_key(request: Request, model: str) -> bytes:
+    """Return the SHA-256 of the canonical request and the model, and of nothing else."""
+    canonical = json.dumps(
+        [
+            model,
+            request.purpose,
+            request.instructions,
+            request.item,
+            request.schema,
+            request.max_tokens,
+            float(request.temperature),
+        ],
+        sort_keys=True,
+        separators=(",", ":"),
+        default=dict,
+    )
+    return hashlib.sha256(canonical.encode("ascii")).digest()
+
+
+def _checksum(key: bytes, raw: str, usage: Usage | None, model: str) -> bytes:
+    counts = None if usage is None else [usage.prompt_tokens, usage.completion_tokens]
+    return hashlib.sha256(key + json.dumps([raw, counts, model]).encode("ascii")).digest()[:8]
+
+
+class Cache:
+    """Valid answers by request: SQLite in WAL mode, one commit a reply, safe from any thread.
+
+    Only answers that fitted their schema are put in; who reads one checks it again. Several
+    processes may share a file. A file that is damaged is set aside and a new one begun: it costs
+    money to ask again, and never gives a wrong answer.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._connection = connection
+        self._lock = Lock()
+        self.path = path
+
+    @classmethod
+    def open(cls, path: Path) -> Cache:
+        """Open a cache, made if it does not exist.
+
+        Args:
+            path: a folder, or a file whose name ends in `.sqlite` or `.db`.
+
+        Raises:
+            FolderError: it cannot be written, or the file is a database of something else.
+        """
+        file = path if path.suffix in {".sqlite", ".db"} else path / FILE
+        with disk_errors(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return cls(_connect(file), file)
+        except sqlite3.OperationalError as error:
+            raise _unusable(file, error) from None
+        except sqlite3.DatabaseError:
+            aside = _set_aside(file)
+            _log.warning("the cache %s was damaged; it was set aside as %s", file, aside.name)
+        try:
+            return cls(_connect(file), file)
+        except sqlite3.Error as error:
+            raise _unusable(file, error) from None
+
+    def get(self, key: bytes) -> Reply | None:
+        """Return the reply under `key`, or None where there is none or it is damaged."""
+        try:
+            with self._lock:
+                row = self._connection.execute(
+                    "SELECT raw, prompt_tokens, completion_tokens, model, checksum"
+                    " FROM replies WHERE key = ?",
+                    (key,),
+                ).fetchone()
+        except sqlite3.OperationalError as error:
+            raise _unusable(self.path, error) from None
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            # A damaged page holds no reply that could be believed.
+            return None
+        if row is None:
+            return None
+        raw, prompt, completion, model, checksum = row
+        if type(raw) is not str or type(model) is not str:
+            return None
+        usage = None
+        if type(prompt) is int and type(completion) is int:
+            usage = Usage(prompt, completion)
+        if _checksum(key, raw, usage, model) != checksum:
+            return None
+        return Reply(raw=raw, usage=usage, model=model)
+
+    def put(self, key: bytes, reply: Reply) -> None:
+        """Store a valid reply, committed when this returns.
+
+        Raises:
+            FolderError: it cannot be written; the run should stop, or it would pay for nothing.
+        """
+        usage = reply.usage
+        row = (
+            key,
+            reply.raw,
+            None if usage is None else usage.prompt_tokens,
+            None if usage is None else usage.completion_tokens,
+            reply.model,
+            _checksum(key, reply.raw, usage, reply.model),
+        )
+        try:
+            with self._lock:
+                self._connection.execute(
+                    "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", row
+                )
+        except (sqlite3.Error, OverflowError) as error:
+            raise _unusable(self.path, error) from None
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._connection.execute("SELECT count(*) FROM replies").fetchone()[0])
+
+    def close(self) -> None:
+        """Close the file. A second call does nothing."""
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    # Autocommit: each INSERT is a transaction of its own, so a killed run loses no paid reply.
+    connection = sqlite3.connect(
+        file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    with _closed_on_error(connection):
+        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if tables and found != _APPLICATION_ID:
+            raise FolderError(
+                f"{file} is a database of something else",
+                hint="choose another cache folder (setting cache.dir)",
+            )
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if tables and version != _FORMAT:
+            raise FolderError(
+                f"{file} is a cache of format {version}; this version of dnr reads {_FORMAT}",
+                hint="choose another cache folder (setting cache.dir), or delete the file",
+            )
+        connection.execute("PRAGMA journal_mode = WAL")
+        # NORMAL: a commit outlives a killed process; a power cut may cost the last few replies.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        if not tables:
+            connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+        connection.execute(_SCHEMA)
+        if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+            raise sqlite3.DatabaseError
+    return connection
+
+
+def _set_aside(file: Path) -> Path:
+    number = 1
+    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        number += 1
+    with disk_errors(file.parent):
+        file.rename(aside)
+        for suffix in ("-wal", "-shm"):
+            file.with_name(file.name + suffix).unlink(missing_ok=True)
+    return aside
+
+
+def _unusable(file: Path, error: Exception) -> FolderError:
+    return FolderError(
+        f"the cache {file} cannot be used: {error}",
+        hint="free some space, mend its permissions, or choose another folder (setting cache.dir)",
+    )

@@ -1,0 +1,89 @@
+"""Room: llm. What became of each request, and of all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import field, frozen
+
+from dnr_core.model import Usage
+
+Status = Literal["ok", "parse_error", "refused", "failed", "not_started"]
+Stopped = Literal["", "budget", "parse_errors", "failures", "fatal"]
+
+
+@frozen
+class Outcome:
+    """What became of one request.
+
+    `status` is "ok" (`value` fits the schema), "parse_error" (no usable answer, also after one
+    repair), "refused" (the model declined or was cut off; final), "failed" (the call failed
+    after all retries) or "not_started" (no call was made). `usage` adds up all calls that were
+    answered, as far as the server's count could be believed. `cost_usd` is what was settled; a
+    call that may have been charged keeps its reservation in the budget instead. `attempts`
+    counts calls of this run, so it is 0 for a reply from the cache. `reason` is for a person,
+    and never holds text of a message or a reply.
+    """
+
+    index: int
+    status: Status
+    value: Mapping[str, Any] | None = None
+    usage: Usage | None = None
+    cost_usd: float = 0.0
+    cached: bool = False
+    attempts: int = 0
+    reason: str = ""
+
+
+@frozen
+class Spend:
+    """Money and calls of one run of `complete_all`.
+
+    `spent_usd` is settled; `kept_usd` is reserved for calls whose charge nobody told us (timed
+    out, cut off), so that their sum is never less than what was charged. `doubted` counts replies
+    whose token counts were missing or impossible: they are charged at their worst case.
+    """
+
+    spent_usd: float = 0.0
+    kept_usd: float = 0.0
+    calls: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    doubted: int = 0
+
+
+@frozen
+class Completed:
+    """All outcomes, in the order of the requests, and why the run stopped early ("" if not)."""
+
+    outcomes: tuple[Outcome, ...]
+    stopped: Stopped = ""
+    spend: Spend = field(factory=Spend)
+    reason: str = ""
+    """The stop, for a person."""
+
+    @property
+    def spent_usd(self) -> float:
+        """US dollars settled by this run."""
+        return self.spend.spent_usd
+
+    @property
+    def kept_usd(self) -> float:
+        """US dollars kept for calls that may have been charged."""
+        return self.spend.kept_usd
+
+    @property
+    def calls(self) -> int:
+        """Calls made, retries and repairs included."""
+        return self.spend.calls
+
+    @property
+    def cached(self) -> int:
+        """Requests that were answered from the cache (or by an equal request of this run)."""
+        return self.spend.cached
+
+    def count(self, status: Status) -> int:
+        """Return how many requests ended with `status`."""
+        return sum(outcome.status == status for outcome in self.outcomes)

@@ -1,0 +1,380 @@
+"""Room: llm. One run over many requests: who is asked next, what a call leads to, when to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache as remember
+from importlib.resources import files
+from math import fsum
+from typing import Any
+
+from attrs import evolve, frozen
+
+from dnr_core.errors import (
+    FatalProviderError,
+    ProviderError,
+    ProviderTimeoutError,
+    TransientProviderError,
+)
+from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
+from dnr_core.llm.budget import Budget, Reservation
+from dnr_core.llm.cache import Cache, request_key
+from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
+from dnr_core.llm.retry import Backoff
+from dnr_core.llm.streaks import Streaks
+from dnr_core.model import ClosableProvider, Provider, Reply, Request, Usage
+
+_log = logging.getLogger("dnr.llm")
+
+
+@frozen
+class Rules:
+    """How a run behaves; see `complete_all`."""
+
+    concurrency: int
+    timeout_seconds: float
+    retries: int
+    max_parse_errors_in_row: int
+    max_failures_in_row: int
+    backoff: Backoff
+
+
+class _Item:
+    """What is known of one item while its calls are made."""
+
+    __slots__ = ("calls", "completion_tokens", "cost_usd", "index", "prompt_tokens", "request")
+
+    def __init__(self, index: int, request: Request) -> None:
+        self.index = index
+        self.request = request
+        self.calls = 0
+        self.cost_usd = 0.0
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+
+    def ended(
+        self, status: Status, reason: str = "", value: Mapping[str, Any] | None = None
+    ) -> Outcome:
+        usage = None
+        if self.prompt_tokens:
+            usage = Usage(self.prompt_tokens, self.completion_tokens)
+        return Outcome(
+            self.index,
+            status,
+            value,
+            usage,
+            self.cost_usd,
+            False,
+            self.calls,
+            reason,
+        )
+
+
+class Run:
+    """The state of one run; `complete` does it. It is used once."""
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        provider: Provider,
+        *,
+        budget: Budget,
+        cache: Cache | None,
+        rules: Rules,
+    ) -> None:
+        self.listeners: list[Callable[[Outcome], None]] = []
+        self._requests = requests
+        self._provider = provider
+        self._budget = budget
+        self._cache = None if provider.local else cache
+        self._rules = rules
+        self._outcomes: list[Outcome | None] = [None] * len(requests)
+        self._keys: dict[int, bytes] = {}
+        self._equals: dict[int, list[int]] = {}
+        self._validators: dict[int, Validator] = {}
+        self._parse_errors, self._failures = Streaks(), Streaks()
+        self._in_flight = 0
+        self._settled = asyncio.Event()
+        self._not_before = 0.0
+        self._stopped: Stopped = ""
+        self._reason = ""
+        self._calls = self._doubted = 0
+        self._kept_usd = 0.0
+
+    async def complete(self) -> Completed:
+        """Ask for everything that is not cached, and close the provider's connections."""
+        try:
+            if self._provider.local:
+                await self._ask_in_turn()
+            else:
+                await self._ask_together(self._look_up())
+        finally:
+            if isinstance(self._provider, ClosableProvider):
+                await self._provider.aclose()
+        return self._completed()
+
+    # Cached answers come first, so that a run that stops early has all that was paid for.
+    def _look_up(self) -> list[int]:
+        missing: list[int] = []
+        first: dict[bytes, int] = {}
+        if self._cache is None:
+            return list(range(len(self._requests)))
+        for index, request in enumerate(self._requests):
+            key = request_key(request, self._provider.model)
+            self._keys[index] = key
+            if key in first:
+                self._equals.setdefault(first[key], []).append(index)
+                continue
+            first[key] = index
+            if not self._from_cache(index, key):
+                missing.append(index)
+        for index in first.values():
+            self._give_to_equals(index)
+        return missing
+
+    def _from_cache(self, index: int, key: bytes) -> bool:
+        reply = self._cache.get(key) if self._cache is not None else None
+        if reply is None:
+            return False
+        try:
+            value = parse_answer(reply.raw, self._validator(self._requests[index]))
+        except InvalidAnswer:
+            return False
+        self._record(Outcome(index, "ok", value, reply.usage, cached=True))
+        return True
+
+    def _give_to_equals(self, index: int) -> None:
+        outcome = self._outcomes[index]
+        if outcome is None:
+            return
+        for other in self._equals.pop(index, ()):
+            same = evolve(outcome, index=other, cost_usd=0.0, cached=True, attempts=0)
+            self._record(same)
+
+    def _validator(self, request: Request) -> Validator:
+        # Requests of one run share a few schema objects, which `requests` keeps alive.
+        found = self._validators.get(id(request.schema))
+        if found is None:
+            found = self._validators[id(request.schema)] = Validator(request.schema)
+        return found
+
+    async def _ask_in_turn(self) -> None:
+        for index, request in enumerate(self._requests):
+            if self._stopped:
+                return
+            self._record(await self._answer(index, request))
+
+    async def _ask_together(self, missing: Sequence[int]) -> None:
+        waiting = iter(missing)
+        count = min(self._rules.concurrency, len(missing))
+        workers = [asyncio.create_task(self._work(waiting)) for _ in range(count)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+    async def _work(self, waiting: Iterator[int]) -> None:
+        for index in waiting:
+            if self._stopped not in {"", "budget"}:
+                return
+            outcome = await self._answer(index, self._requests[index])
+            if outcome.status != "not_started":
+                self._record(outcome)
+                self._give_to_equals(index)
+
+    async def _answer(self, index: int, request: Request) -> Outcome:
+        """Make the calls that one item needs, at most `2 + retries`."""
+        item = _Item(index, request)
+        ask, retries, repaired = _sound(request), 0, False
+        while True:
+            got = await self._call(item, ask)
+            if isinstance(got, Outcome):
+                return got
+            if isinstance(got, TransientProviderError):
+                if retries >= self._rules.retries or self._stopped or self._provider.local:
+                    return item.ended("failed", str(got))
+                await self._back_off(retries, got.retry_after_seconds)
+                retries += 1
+                continue
+            if got.finish != "stop":
+                return item.ended("refused", f"the model ended with {got.finish!r}")
+            try:
+                value = parse_answer(got.raw, self._validator(request))
+            except InvalidAnswer as invalid:
+                complaint = str(invalid)
+            else:
+                if self._cache is not None:
+                    self._cache.put(self._keys[index], got)
+                return item.ended("ok", value=value)
+            if repaired or self._stopped:
+                return item.ended("parse_error", complaint)
+            ask, repaired = _repair(ask, complaint), True
+
+    async def _call(self, item: _Item, ask: Request) -> Reply | TransientProviderError | Outcome:
+        """Make one call within the budget; its reservation is closed when this returns."""
+        if self._provider.local:
+            return await self._call_freely(item, ask)
+        await self._wait_for_turn()
+        reservation = await self._reserve(ask)
+        if reservation is None:
+            self._stop("budget", "the cap does not allow a further call")
+            return item.ended(
+                "failed" if item.calls else "not_started", "the cap does not allow a further call"
+            )
+        item.calls += 1
+        self._calls += 1
+        self._in_flight += 1
+        try:
+            return await self._call_reserved(item, ask, reservation)
+        finally:
+            self._in_flight -= 1
+            self._settled.set()
+
+    async def _call_freely(
+        self, item: _Item, ask: Request
+    ) -> Reply | TransientProviderError | Outcome:
+        item.calls += 1
+        self._calls += 1
+        try:
+            reply = await self._provider.complete(ask)
+        except ProviderError as error:
+            return self._fault(item, error)
+        except Exception as error:  # noqa: BLE001  a plugin may raise anything
+            return item.ended("failed", f"the provider raised {type(error).__name__}")
+        if reply.usage is not None:
+            item.prompt_tokens += reply.usage.prompt_tokens
+            item.completion_tokens += reply.usage.completion_tokens
+        return reply
+
+    async def _call_reserved(
+        self, item: _Item, ask: Request, reservation: Reservation
+    ) -> Reply | TransientProviderError | Outcome:
+        seconds = self._rules.timeout_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                reply = await self._provider.complete(ask)
+        except TimeoutError:
+            self._keep(reservation)
+            return ProviderTimeoutError(f"no answer within {seconds:g} s")
+        except ProviderError as error:
+            if isinstance(error, TransientProviderError) and error.maybe_charged:
+                self._keep(reservation)
+            else:
+                self._budget.release(reservation)
+            return self._fault(item, error)
+        except BaseException as error:
+            # Cut off in the middle, or a fault of the provider's own: it may have been charged.
+            self._keep(reservation)
+            if not isinstance(error, Exception):
+                raise
+            return item.ended("failed", f"the provider raised {type(error).__name__}")
+        cost, believed = self._budget.settle(reservation, reply.usage)
+        item.cost_usd += cost
+        if reply.usage is not None and believed:
+            item.prompt_tokens += reply.usage.prompt_tokens
+            item.completion_tokens += reply.usage.completion_tokens
+        self._doubted += not believed
+        return reply
+
+    def _fault(self, item: _Item, error: ProviderError) -> TransientProviderError | Outcome:
+        if isinstance(error, TransientProviderError):
+            return error
+        if isinstance(error, FatalProviderError):
+            self._stop("fatal", str(error))
+        return item.ended("failed", str(error))
+
+    def _keep(self, reservation: Reservation) -> None:
+        self._kept_usd += self._budget.keep(reservation)
+
+    async def _reserve(self, ask: Request) -> Reservation | None:
+        tokens = self._provider.prompt_tokens_at_most(ask), ask.max_tokens
+        while True:
+            reservation = self._budget.reserve(*tokens)
+            # Calls in flight mostly cost less than they reserved: what they free may be enough.
+            if reservation or not self._in_flight or not self._budget.can_ever_fit(*tokens):
+                return reservation
+            self._settled.clear()
+            await self._settled.wait()
+
+    async def _back_off(self, retries: int, retry_after_seconds: float | None) -> None:
+        backoff = self._rules.backoff
+        seconds = backoff.wait_seconds(retries, retry_after_seconds)
+        if retry_after_seconds is not None:
+            # The server is too busy for everyone: the others wait as well before a new call.
+            loop = asyncio.get_running_loop()
+            self._not_before = max(self._not_before, loop.time() + seconds)
+            return
+        await backoff.sleep(seconds)
+
+    async def _wait_for_turn(self) -> None:
+        wait = self._not_before - asyncio.get_running_loop().time()
+        if wait > 0:
+            await self._rules.backoff.sleep(wait)
+
+    def _record(self, outcome: Outcome) -> None:
+        self._outcomes[outcome.index] = outcome
+        if outcome.status == "parse_error":
+            if self._parse_errors.mark(outcome.index) >= self._rules.max_parse_errors_in_row:
+                self._stop("parse_errors", "too many answers in a row could not be used")
+        elif outcome.status == "failed":
+            length = self._failures.mark(outcome.index)
+            if length >= self._rules.max_failures_in_row:
+                self._stop("failures", f"too many calls in a row failed: {outcome.reason}")
+        for listener in self.listeners:
+            listener(outcome)
+
+    def _stop(self, why: Stopped, reason: str) -> None:
+        # Being out of money ends no call and no search in the cache; every other reason does more.
+        if self._stopped in {"", "budget"}:
+            if why != self._stopped:
+                _log.info("stopped: %s", why)
+            self._stopped, self._reason = why, reason
+
+    def _completed(self) -> Completed:
+        left = self._reason or "the run stopped before it"
+        outcomes = tuple(
+            outcome or Outcome(index, "not_started", reason=left)
+            for index, outcome in enumerate(self._outcomes)
+        )
+        own = [o for o in outcomes if not o.cached and o.usage is not None]
+        return Completed(
+            outcomes=outcomes,
+            stopped=self._stopped,
+            reason=self._reason,
+            spend=Spend(
+                spent_usd=round(fsum(o.cost_usd for o in outcomes), 12),
+                kept_usd=round(self._kept_usd, 12),
+                calls=self._calls,
+                cached=sum(o.cached for o in outcomes),
+                prompt_tokens=sum(o.usage.prompt_tokens for o in own if o.usage),
+                completion_tokens=sum(o.usage.completion_tokens for o in own if o.usage),
+                doubted=self._doubted,
+            ),
+        )
+
+
+def _sound(request: Request) -> Request:
+    """Replace lone surrogates, which no JSON on a wire can carry."""
+    if request.item.isascii():
+        return request
+    try:
+        request.item.encode("utf-8")
+    except UnicodeEncodeError:
+        item = request.item.encode("utf-8", "replace").decode("utf-8")
+        return evolve(request, item=item)
+    return request
+
+
+@remember
+def _repair_text() -> str:
+    return (files("dnr_core.llm") / "prompts" / "repair.txt").read_text(encoding="utf-8")
+
+
+def _repair(request: Request, complaint: str) -> Request:
+    # In front: a provider may rely on how the instructions end.
+    text = _repair_text().format(complaint=complaint)
+    return evolve(request, instructions=f"{text}\n{request.instructions}")
