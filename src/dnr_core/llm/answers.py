@@ -15,7 +15,6 @@ MOST_CHARACTERS: Final = 1_000_000
 _Check = Callable[[Any], None]
 
 _IGNORED: Final = frozenset({"title", "description", "default", "examples", "$schema", "$defs"})
-_TYPES: Final = ("object", "array", "string", "number", "integer", "boolean", "null")
 
 
 class InvalidAnswer(ValueError):  # noqa: N818  it is an answer's state, caught at once
@@ -61,7 +60,7 @@ class Validator:
             checks.append(_one_of([rest.pop("const")], where))
         types = rest.pop("type", None)
         names: Sequence[str] = [types] if isinstance(types, str) else list(types or ())
-        if unknown := [name for name in names if name not in _TYPES]:
+        if unknown := [name for name in names if name not in _PYTHON_TYPES]:
             raise ConfigError(f"a schema has the unknown type {unknown[0]!r}")
         by_type = {name: self._typed(name, rest, where, seen) for name in names}
         if unknown := sorted(rest.keys() - _KEYWORDS):
@@ -119,21 +118,9 @@ class Validator:
 
 
 _KEYWORDS: Final = frozenset(
-    [
-        "properties",
-        "required",
-        "additionalProperties",
-        "items",
-        "minItems",
-        "maxItems",
-        "uniqueItems",
-        "minLength",
-        "maxLength",
-        "minimum",
-        "maximum",
-        "exclusiveMinimum",
-        "exclusiveMaximum",
-    ]
+    {"properties", "required", "additionalProperties", "items", "minItems", "maxItems"}
+    | {"uniqueItems", "minLength", "maxLength", "minimum", "maximum"}
+    | {"exclusiveMinimum", "exclusiveMaximum"}
 )
 
 
@@ -176,33 +163,26 @@ def _one_of(values: Sequence[Any], where: str) -> _Check:
     return check
 
 
-def _json_type(value: Any) -> str:
-    kind = type(value)
-    return _NAMES.get(kind, "")
-
-
-_NAMES: Final[Mapping[type, str]] = {
-    dict: "object",
-    list: "array",
-    str: "string",
-    float: "number",
-    int: "integer",
-    bool: "boolean",
-    type(None): "null",
+_PYTHON_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "number": (float, int),
+    "integer": (int,),
+    "boolean": (bool,),
+    "null": (type(None),),
 }
 
 
 def _of_type(by_type: Mapping[str, _Check | None], where: str) -> _Check:
-    table = dict(by_type)
-    if "number" in table:
-        table.setdefault("integer", table["number"])
+    table = {kind: further for name, further in by_type.items() for kind in _PYTHON_TYPES[name]}
     expected = " or ".join(by_type)
 
     def check(value: Any) -> None:
-        name = _json_type(value)
-        if name not in table:
+        # The exact type: True is an int in Python, and no number in JSON.
+        if type(value) not in table:
             raise InvalidAnswer(f"{where} is not of type {expected}")
-        further = table[name]
+        further = table[type(value)]
         if further is not None:
             further(value)
 

@@ -23,12 +23,12 @@ class Outcome:
     answered, as far as the server's count could be believed. `cost_usd` is what was settled; a
     call that may have been charged keeps its reservation in the budget instead. `attempts`
     counts calls of this run, so it is 0 for a reply from the cache. `reason` is for a person,
-    and never holds text of a message or a reply.
+    and never holds text of a message or a reply; nor does the repr.
     """
 
     index: int
     status: Status
-    value: Mapping[str, Any] | None = None
+    value: Mapping[str, Any] | None = field(default=None, repr=False)
     usage: Usage | None = None
     cost_usd: float = 0.0
     cached: bool = False
@@ -58,7 +58,8 @@ class Spend:
 class Completed:
     """All outcomes, in the order of the requests, and why the run stopped early ("" if not)."""
 
-    outcomes: tuple[Outcome, ...]
+    # Without a repr: asyncio makes one of a task's result, which costs as much as the run.
+    outcomes: tuple[Outcome, ...] = field(repr=False)
     stopped: Stopped = ""
     spend: Spend = field(factory=Spend)
     reason: str = ""

@@ -10,7 +10,7 @@ from dnr_core.errors import DnrError, PluginError
 from dnr_core.model import Provider, load
 
 if TYPE_CHECKING:
-    from dnr_core.plugins import Catalogue
+    from dnr_core.catalogue import Catalogue
 
 
 def make_provider(
