@@ -3,7 +3,7 @@
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
 `run_report`, `validate`, `evaluate_labels`, `describe`, `explain`, `repair`, `draft_schema`,
-`quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
+`init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
 the hooks of plugins, `dnr_core.errors` what they raise.
 """
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         run_report,
         validate,
     )
+    from dnr_core.beginnings import init
     from dnr_core.context import open_context
     from dnr_core.first_run import quickstart
 
@@ -38,6 +39,7 @@ __all__ = [
     "generate_comms",
     "generate_warehouse",
     "import_comms",
+    "init",
     "measure_health",
     "open_context",
     "open_warehouse",
@@ -48,7 +50,11 @@ __all__ = [
     "validate",
 ]
 
-_ELSEWHERE = {"open_context": "dnr_core.context", "quickstart": "dnr_core.first_run"}
+_ELSEWHERE = {
+    "init": "dnr_core.beginnings",
+    "open_context": "dnr_core.context",
+    "quickstart": "dnr_core.first_run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -179,8 +179,9 @@ def read_comms(folder: Path | str) -> CommsTables:
 def resolve_archetype(
     archetype: str | Path | Archetype | None, warehouse: Path | str | None, context: Context
 ) -> Archetype:
-    """Return the archetype that was meant: an object, a schema file, a name, or the one that the
-    warehouse's manifest names.
+    """Return the archetype that was meant.
+
+    An object, a schema file, a name, or else the one that the warehouse's manifest names.
 
     Raises:
         ConfigError: none was given and the warehouse does not say; or there is no such one.
