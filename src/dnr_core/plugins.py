@@ -107,20 +107,21 @@ class _Loader:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's module may raise anything
             self._fault(candidate, f"it cannot be imported: {_describe(error)}")
             return
+        # Names carry the distribution, since two distributions may use one entry-point name.
+        name = f"{candidate.distribution}:{candidate.name}"
         try:
-            # Names carry the distribution, since two distributions may use one entry-point name.
-            self.manager.register(plugin, name=f"{candidate.distribution}:{candidate.name}")
+            self.manager.register(plugin, name=name)
         except ValueError:
             self._fault(candidate, "it is registered twice; the first one is used")
             return
         except pluggy.PluginValidationError as error:
-            self.manager.unregister(plugin)
+            self.manager.unregister(name=name)
             self._fault(candidate, f"a hook has a wrong signature: {error}")
             return
         try:
             self.manager.check_pending()
         except pluggy.PluginValidationError as error:
-            self.manager.unregister(plugin)
+            self.manager.unregister(name=name)
             self._fault(candidate, _unknown_hook(plugin, error))
             return
         self.loaded.append(candidate)

@@ -117,7 +117,7 @@ class PrefilterSettings:
 
 def _variable_name(_instance: Any, _attribute: Any, value: str) -> None:
     # Not attrs' own validator: its message would show a key that was put here by mistake.
-    if not value.isidentifier() or len(value) > 64 or value.startswith("sk-"):
+    if not value.isidentifier() or len(value) >= 40 or value.startswith("sk-"):
         raise ValueError("must be the name of an environment variable, never a key itself")
 
 
