@@ -1,0 +1,1 @@
+"""Room: comms. Readers of real talk: Slack exports, mailboxes, logs of questions."""

@@ -1,0 +1,143 @@
+"""Room: comms. Takes out of a text what looks like an address, phone, card or account number.
+
+It errs on the side of taking out: a bare number of eight digits or more is taken for an account,
+unless it is a day (20250131). Dates, times, amounts with thousands separators, versions of three
+parts and names of tables stay.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+MAX_CHARS: Final = 20_000
+"""Longer texts are cut there: nobody packs more of a message for a model."""
+
+_URL: Final = re.compile(
+    r"\b((?:https?|ftp)://)(?:[^\s/@<>]{1,200}@)?([^\s?#<>\"|]{1,400})[^\s<>\"|]*", re.I
+)
+_MAIL: Final = re.compile(
+    r"(?:mailto:)?[^\s@\uff20<>()\[\]{},;:\"'|]{1,64}\s?[@\uff20]\s?[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,6}"
+)
+_OBFUSCATED: Final = re.compile(
+    r"\b[\w.+\-]{1,64}\s?[\[({]\s?at\s?[\])}]\s?[\w\-]{1,63}"
+    r"(?:(?:\.|\s?[\[({]\s?dot\s?[\])}]\s?)[\w\-]{1,63}){1,5}",
+    re.I,
+)
+_SECRET: Final = re.compile(
+    r"\b(?:xox[abposr]-[\w\-]{8,}|sk-[\w\-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|eyJ[\w\-]{10,}\.[\w\-.]{10,})"
+)
+_IBAN: Final = re.compile(r"\b[A-Z]{2}\d{2}(?:[ \-]?[A-Z0-9]{4}){2,7}(?:[ \-]?[A-Z0-9]{1,3})?\b")
+_IP: Final = re.compile(
+    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]\d)"
+    r"|(?<![\w:])(?:[0-9a-f]{1,4}:){4,7}[0-9a-f]{1,4}\b",
+    re.I,
+)
+_STREET: Final = re.compile(
+    r"\b\d{1,5}[a-z]?\s(?:[A-Z][\w'.]{0,30}\s){1,4}"
+    r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Square|Sq|Way|Place|Pl|Terrace)\b\.?"
+    r"|\b[A-ZÄÖÜ][\wäöüß]{2,30}(?:straße|strasse|str\.|gasse|weg|platz)\s\d{1,4}[a-z]?\b",
+)
+_DIGITS: Final = re.compile(
+    r"(?<![\d_.,:$€£#])\+?\(?\d(?:[ \t\u00a0.()\-/]{0,2}\d){6,30}(?![\d:]|[.,]\d)"
+)
+_DATE: Final = re.compile(
+    r"(?:19|20)\d\d([\-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)|(?:0?[1-9]|[12]\d|3[01])([\-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d(?!\d)"
+)
+_DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_INSIDE: Final = re.compile(r"\d{8,}")
+_KEPT_CONTROLS: Final = {"\n", "\t"}
+
+
+def redact(text: str, names: re.Pattern[str] | None = None) -> str:
+    """Return the text without what looks like an address, phone, card, account or secret.
+
+    `names` are people's names, as `names_pattern` makes them; each becomes "[name]".
+    """
+    text = clean(text)
+    if "://" in text:
+        text = _URL.sub(r"\1\2", text)
+    if "@" in text or "\N{FULLWIDTH COMMERCIAL AT}" in text:
+        text = _MAIL.sub("[address]", text)
+    text = _OBFUSCATED.sub("[address]", text)
+    text = _SECRET.sub("[secret]", text)
+    if names is not None:
+        text = names.sub("[name]", text)
+    if any(character.isdigit() for character in text):
+        text = _IBAN.sub("[account]", text)
+        text = _STREET.sub("[address]", text)
+        text = _IP.sub("[address]", text)
+        text = _DIGITS.sub(_number, text)
+        text = _INSIDE.sub(lambda match: _run(match.group()), text)
+    return text
+
+
+def clean(text: str) -> str:
+    """Return at most `MAX_CHARS` of the text, with no control, direction or broken characters."""
+    text = text[:MAX_CHARS]
+    if text.isascii() and text.isprintable():
+        return text
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(map(_clean_character, text))
+
+
+def _clean_character(character: str) -> str:
+    if character.isprintable() or character in _KEPT_CONTROLS:
+        return character
+    category = unicodedata.category(character)
+    if category == "Cs":
+        return "\N{REPLACEMENT CHARACTER}"
+    return " " if category in {"Zs", "Zl", "Zp"} else ""
+
+
+def names_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
+    """Return a pattern of people's full names (two words at least), None where there are none."""
+    full = {name.strip() for name in names if len(name.split()) > 1 and len(name) <= 80}
+    full = {name for name in full if any(part.isalpha() for part in name.split())}
+    if not full:
+        return None
+    ordered = sorted(full, key=lambda name: (-len(name), name))
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, ordered)) + r")\b", re.I)
+
+
+def _number(match: re.Match[str]) -> str:
+    text = match.group()
+    digits = "".join(character for character in text if character.isdigit())
+    if _DATE.match(text):
+        rest = text[_DATE.match(text).end() :]  # type: ignore[union-attr]
+        # What follows a date on the same line is an hour or another number; each is looked at.
+        return text[: len(text) - len(rest)] + (_DIGITS.sub(_number, rest) if rest else "")
+    if text.isdigit():
+        return _run(text)
+    if len(digits) >= 13:
+        return "[card]" if len(digits) <= 19 else "[account]"
+    return "[phone]"
+
+
+def _run(digits: str) -> str:
+    if len(digits) < 8 or (len(digits) == 8 and _DAY.fullmatch(digits)):
+        return digits
+    return "[card]" if _is_card(digits) else "[account]"
+
+
+def _is_card(digits: str) -> bool:
+    if not 13 <= len(digits) <= 19:
+        return False
+    total = 0
+    for place, character in enumerate(reversed(digits)):
+        value = int(character) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+PLACEHOLDERS: Final[Mapping[str, str]] = {
+    "[address]": "an e-mail, network or street address",
+    "[phone]": "a telephone number",
+    "[card]": "a card number",
+    "[account]": "an account number, or another long number",
+    "[secret]": "a key or token",
+    "[name]": "the name of a person who is in the export",
+}
+"""What stands where something was taken out."""

@@ -1,0 +1,221 @@
+"""Room: comms. The plan of made talk: what each thread and mail is about, who writes, and when.
+
+The plan is made before a word is written, from settings alone; the labels come from it. Shares
+of relevance, buckets, themes and bands are exact by largest remainder in each source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from dnr_core.comms.clock import HOUR_US, US_PER_SECOND, WorkClock
+from dnr_core.comms.draw import Draw, exact_mix, seed_of
+from dnr_core.comms.people import Crowd, Person
+from dnr_core.comms.tables import BUCKETS
+from dnr_core.comms.topics import THEME_MIX, Topic, Topics
+from dnr_core.model import Incident
+
+RELEVANCE_MIX: Final[Mapping[str, int]] = {"positive": 45, "hard_negative": 20, "negative": 35}
+BAND_MIX: Final[Mapping[str, int]] = {"plain": 50, "indirect": 35, "no_keyword": 15}
+CAUSED_PERCENT: Final = 25
+
+# Themes that incidents have make up a third of the positives, so a quarter of all threads cannot
+# be positives about incidents; the rest of the quarter is near-misses about them ("all clear").
+_CAUSED_FIRST: Final[Mapping[str, int]] = {"positive": 90, "hard_negative": 70}
+_LATE_EVERY: Final = 25
+_WEEKEND_NOTICE: Final = 1
+_WEEKDAY_NOTICE: Final = 4
+_NAMED_PERCENT: Final = 60
+_MESSAGES: Final = (4, 8)
+_REPLY_EVERY: Final = 4
+
+
+@frozen
+class Cause:
+    """An incident that people notice, and the theme that it is of."""
+
+    incident: Incident
+    theme: str
+    start_us: int
+
+
+@frozen
+class Planned:
+    """One item before it is written: a thread, a mail or a question.
+
+    `key` names it within its source whatever else is planned; the ids of the tables are given in
+    order of time. `answers` is the key of the mail that this one replies to.
+    """
+
+    source: str
+    key: int
+    at_us: int
+    bucket: str
+    relevance: str
+    band: str
+    topic: Topic | None
+    people: tuple[Person, ...]
+    messages: int
+    named: bool
+    closure: str | None
+    seed: int
+    cause: Cause | None = None
+    answers: int | None = field(default=None, kw_only=True)
+
+
+@frozen
+class Company:
+    """What a plan is drawn from."""
+
+    seed: int
+    topics: Topics
+    crowd: Crowd
+    clock: WorkClock
+    causes: tuple[Cause, ...]
+
+
+def plan_threads(company: Company, source: str, count: int) -> list[Planned]:
+    """Return the Slack threads (or the mails) of a company, in order of time."""
+    seed = company.seed
+    relevance = exact_mix(count, RELEVANCE_MIX, Draw(seed, source, "relevance"))
+    buckets = exact_mix(count, BUCKETS, Draw(seed, source, "bucket"))
+    bands = exact_mix(count, BAND_MIX, Draw(seed, source, "band"))
+    positives = [n for n in range(count) if relevance[n] == "positive"]
+    mix = exact_mix(len(positives), THEME_MIX, Draw(seed, source, "theme"))
+    themes = dict(zip(positives, mix, strict=True))
+    causes = _causes(company, source, relevance, themes)
+    planned = [
+        _plan_one(company, source, n, relevance[n], buckets[n], bands[n], themes.get(n), causes)
+        for n in range(count)
+    ]
+    if source == "email":
+        planned = _reply(company, planned)
+    return sorted(planned, key=lambda item: (item.at_us, item.key))
+
+
+def _causes(
+    company: Company, source: str, relevance: Sequence[str], themes: Mapping[int, str]
+) -> dict[int, tuple[Cause, bool]]:
+    """Return which threads an incident causes, and whether they come late.
+
+    Positives about the incident's theme come first, then near-misses, so that the mix stays exact.
+    """
+    by_theme: dict[str, list[Cause]] = {}
+    for cause in company.causes:
+        by_theme.setdefault(cause.theme, []).append(cause)
+    if not by_theme:
+        return {}
+    first: list[int] = []
+    then: list[int] = []
+    eligible = {
+        "positive": [n for n, theme in themes.items() if theme in by_theme],
+        "hard_negative": [n for n, name in enumerate(relevance) if name == "hard_negative"],
+    }
+    for name, percent in _CAUSED_FIRST.items():
+        cut = len(eligible[name]) * percent // 100
+        first += eligible[name][:cut]
+        then += eligible[name][cut:]
+    target = (len(relevance) * CAUSED_PERCENT + 50) // 100
+    chosen: dict[int, tuple[Cause, bool]] = {}
+    for place, n in enumerate((first + then)[:target]):
+        pool = by_theme[themes[n]] if n in themes else list(company.causes)
+        weights = {i: _notice(company.clock, cause) for i, cause in enumerate(pool)}
+        draw = Draw(company.seed, source, "cause", n)
+        chosen[n] = (pool[draw.weighted(weights)], place % _LATE_EVERY == _LATE_EVERY - 1)
+    return chosen
+
+
+def _notice(clock: WorkClock, cause: Cause) -> int:
+    # A local midnight start falls on the day that breaks; an hour later is still that day.
+    day = clock.local(cause.start_us + HOUR_US).weekday()
+    return _WEEKDAY_NOTICE if day < 5 else _WEEKEND_NOTICE
+
+
+def _plan_one(
+    company: Company,
+    source: str,
+    key: int,
+    relevance: str,
+    bucket: str,
+    band: str,
+    theme: str | None,
+    causes: Mapping[int, tuple[Cause, bool]],
+) -> Planned:
+    draw = Draw(company.seed, source, "item", key)
+    cause, late = causes.get(key, (None, False))
+    if cause is None:
+        at_us = company.clock.working_moment(draw)
+    elif late:
+        at_us = company.clock.noticed_late(cause.start_us, draw)
+    else:
+        at_us = company.clock.noticed(cause.start_us, draw)
+    messages = draw.between(*_MESSAGES) if source == "slack" else 1
+    people = company.crowd.writers(bucket, draw.between(2, min(4, messages + 1)), draw)
+    return Planned(
+        source=source,
+        key=key,
+        at_us=at_us,
+        bucket=bucket,
+        relevance=relevance,
+        band=band,
+        topic=_topic(company, relevance, theme, cause, draw),
+        people=tuple(people),
+        messages=messages,
+        named=draw.chance(_NAMED_PERCENT),
+        closure=_closure(relevance, draw),
+        seed=seed_of(company.seed, source, "words", key),
+        cause=cause,
+    )
+
+
+def _topic(
+    company: Company, relevance: str, theme: str | None, cause: Cause | None, draw: Draw
+) -> Topic | None:
+    if cause is not None:
+        incident = cause.incident
+        table = company.topics.archetype.schema[incident.table]
+        topic = company.topics.on(cause.theme, table, draw, incident.columns)
+        return topic if theme else evolve(topic, theme=None)
+    if theme is not None:
+        return company.topics.draw(theme, draw)
+    if relevance == "hard_negative":
+        return Topic(None, company.topics.any_table(draw).name)
+    return None
+
+
+def _closure(relevance: str, draw: Draw) -> str | None:
+    if relevance != "positive":
+        return None
+    roll = draw.below(100)
+    return "resolved" if roll < 45 else "open" if roll < 80 else None
+
+
+def _reply(company: Company, mails: list[Planned]) -> list[Planned]:
+    """Make every fourth mail of a subject an answer to the one before it in time.
+
+    Mails about incidents stay roots, so that what starts a thread is near its incident.
+    """
+    groups: dict[tuple[object, ...], list[Planned]] = {}
+    for mail in mails:
+        if mail.cause is None:
+            table = mail.topic.table if mail.topic else None
+            theme = mail.topic.theme if mail.topic else None
+            groups.setdefault((mail.relevance, theme, table, mail.bucket), []).append(mail)
+    answers: dict[int, Planned] = {}
+    for group in groups.values():
+        for place in range(_REPLY_EVERY - 1, len(group), _REPLY_EVERY):
+            root, mail = group[place - 1], group[place]
+            draw = Draw(company.seed, "email", "reply", mail.key)
+            wait_us = draw.between(10, 300) * 60 * US_PER_SECOND
+            people = (root.people[-1], root.people[0], *mail.people[2:])
+            answers[mail.key] = evolve(
+                mail,
+                at_us=company.clock.before_end(root.at_us + wait_us),
+                people=people,
+                answers=root.key,
+                topic=root.topic,
+            )
+    return [answers.get(mail.key, mail) for mail in mails]
