@@ -34,6 +34,14 @@ class IncidentRate:
     tables: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
     columns: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
     options: Mapping[str, Any] = field(factory=dict, kw_only=True)
+    breaks: Literal["required_keys", "loads", "values"] = field(default="values", kw_only=True)
+    """Which columns an incident may break: one required key, the load time, or one of `columns`."""
+    row_share: float | None = field(default=None, kw_only=True)
+    """Share of the window's rows that it touches; None where `size` is that share."""
+    total: int | None = field(default=None, kw_only=True)
+    """How many over the whole history, instead of `per_quarter`."""
+    hours: int | None = field(default=None, kw_only=True)
+    """Length of the window; None is one local day."""
 
 
 @frozen
@@ -76,5 +84,14 @@ class DefectKind:
     dated: bool = field(default=False, kw_only=True)
     stage: Literal["values", "copies", "loads"] = field(default="values", kw_only=True)
     """Values are changed first, copies made of sound rows next, load times set last."""
+    targets: Callable[..., tuple[str, ...]] | str | None = field(default=None, kw_only=True)
+    """`targets(schema, table)` gives the columns (or labels of foreign keys) that it can break,
+    none where the table is not for it. None (or no callable) is: the columns that the rate names."""
+    denominator: Literal["rows", "keyed_rows"] = field(default="rows", kw_only=True)
+    """What a rate is a share of: all finished rows, or those with at least one non-null key."""
+    nulls_keys: bool = field(default=False, kw_only=True)
+    """Whether a broken row loses one of its required keys."""
+    selects: Literal["events", "loads"] = field(default="events", kw_only=True)
+    """Whether an incident's window is looked up by event time or by load time."""
     finds: str | None = field(default=None, kw_only=True)
     """Dotted path of `finds(tables, table, rate) -> ibis expression` for kinds no metric sees."""

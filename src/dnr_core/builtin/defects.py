@@ -1,0 +1,93 @@
+"""Room: builtin. The defect kinds that come with dnr; what they do is in `builtin.kinds`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dnr_core.model import DefectKind, Schema, Table
+
+
+def required_keys(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the columns that may be nulled: those of required foreign keys."""
+    del schema
+    return table.required_keys
+
+
+def simple_keys(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the labels of the foreign keys of one column, the ones that can be re-pointed."""
+    del schema
+    return tuple(key.label for key in table.foreign_keys if len(key.columns) == 1)
+
+
+def identity(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the business key: without one, a copy could not be told from a row."""
+    del schema
+    return table.business_key
+
+
+def load_time(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the load time, for tables that have one."""
+    del schema
+    return (table.loaded_at,) if table.loaded_at else ()
+
+
+KINDS: Final[tuple[DefectKind, ...]] = (
+    DefectKind(
+        name="key_null",
+        title="Null keys",
+        theme="join_keys_orphans",
+        metric="key_null",
+        apply="dnr_core.builtin.kinds.keys:null_keys",
+        targets=required_keys,
+        nulls_keys=True,
+    ),
+    DefectKind(
+        name="fk_failure",
+        title="Broken foreign keys",
+        theme="join_keys_orphans",
+        metric="fk_failure",
+        apply="dnr_core.builtin.kinds.orphans:break_keys",
+        targets=simple_keys,
+        denominator="keyed_rows",
+    ),
+    DefectKind(
+        name="duplicate",
+        title="Duplicate rows",
+        theme="duplicates_dedup",
+        metric="duplicate",
+        apply="dnr_core.builtin.kinds.copies:copy_rows",
+        stage="copies",
+        targets=identity,
+    ),
+    DefectKind(
+        name="null_spike",
+        title="Null spike",
+        theme="join_keys_orphans",
+        metric="key_null",
+        apply="dnr_core.builtin.kinds.keys:null_keys",
+        dated=True,
+        targets=required_keys,
+        nulls_keys=True,
+    ),
+    DefectKind(
+        name="lag_surge",
+        title="Lag surge",
+        theme="freshness_ingest_lag",
+        metric="lag_p95_minutes",
+        apply="dnr_core.builtin.kinds.loads:slow_down",
+        dated=True,
+        stage="loads",
+        targets=load_time,
+    ),
+    DefectKind(
+        name="write_gap",
+        title="Write gap",
+        theme="freshness_ingest_lag",
+        metric="lag_p95_minutes",
+        apply="dnr_core.builtin.kinds.loads:stand_still",
+        dated=True,
+        stage="loads",
+        selects="loads",
+        targets=load_time,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Room: builtin. What the builtin defect kinds do to the rows that they are given."""

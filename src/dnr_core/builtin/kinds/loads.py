@@ -1,0 +1,36 @@
+"""Room: builtin. Load times that go wrong for a while: lag surges and write gaps."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from dnr_core.warehouse.allot import micros
+from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
+
+_BACKFILL_SPEED: Final = 12
+"""Rows that piled up are loaded this many times faster than they came."""
+
+
+def slow_down(task: DefectTask) -> DefectOutcome:
+    """Multiply the lag of the rows by the incident's size."""
+    if task.event_us is None or task.loaded_us is None or task.table.loaded_at is None:
+        return DefectOutcome()
+    event_us, loaded_us = task.event_us[task.rows], task.loaded_us[task.rows]
+    late_us = event_us + (loaded_us - event_us) * round(task.size * 1000) // 1000
+    return _moved(task, late_us)
+
+
+def stand_still(task: DefectTask) -> DefectOutcome:
+    """Load what should have loaded in the window after its end, in the same order."""
+    if task.incident is None or task.loaded_us is None or task.table.loaded_at is None:
+        return DefectOutcome()
+    start_us, end_us = micros(task.incident.start), micros(task.incident.end)
+    return _moved(task, end_us + (task.loaded_us[task.rows] - start_us) // _BACKFILL_SPEED)
+
+
+def _moved(task: DefectTask, loads_us: np.ndarray) -> DefectOutcome:  # type: ignore[type-arg]
+    values = pa.array(loads_us).cast(pa.timestamp("us"))
+    return DefectOutcome([CellChange(task.table.loaded_at or "", task.rows, values)])

@@ -1,0 +1,114 @@
+"""Room: warehouse. Which rows of a chunk each defect gets: disjoint, and as many as the rate asks.
+
+The measured rate is a share of the finished table, so the numbers are solved together. With N
+clean rows and copies of share c of the finished rows, M = N / (1 - c) rows are finished. A kind
+whose denominator is "rows" breaks share x M of them. Rows that lose their only key leave the
+denominator of "keyed_rows": there it is M less those rows, the dated ones among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dnr_core.errors import ConfigError
+from dnr_core.model import Table
+from dnr_core.warehouse.draw import Flags, Indices, exactly
+from dnr_core.warehouse.plan import Plan, Target
+
+Window = tuple[int, int]
+
+
+def micros(moment: datetime) -> int:
+    """Return an instant as microseconds since the epoch, exactly."""
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def inside(times_us: Indices, window: Window) -> Flags:
+    """Return which times lie in the window (its end is outside)."""
+    flags: Flags = (times_us >= window[0]) & (times_us < window[1])
+    return flags
+
+
+def has_values(table: Table, clean: pa.Table, columns: Iterable[str]) -> Flags | None:
+    """Return the rows in which every one of the columns (or keys) has a value; None means all."""
+    names: set[str] = set()
+    for column in columns:
+        key = next((key for key in table.foreign_keys if key.label == column), None)
+        names |= set(key.columns if key else (column,))
+    flags: Flags | None = None
+    for name in sorted(names & set(table.column_names)):
+        values = clean.column(name)
+        if values.null_count:
+            here = pc.is_valid(values).combine_chunks().to_numpy(zero_copy_only=False)
+            flags = here if flags is None else flags & here
+    return flags
+
+
+def segment(plan: Plan, target: Target, clean: pa.Table, event_us: Indices | None) -> Flags | None:
+    """Return the rows that a rate is for, by its options `where`, `from` and `until`; None means all.
+
+    Raises:
+        ConfigError: an option names no column, or asks for times of a table that has none.
+    """
+    options = target.rate.options
+    where = f"profile {plan.profile.name!r}, {target.kind.name} on {target.table}"
+    flags: Flags | None = None
+    for name, wanted in dict(options.get("where", {})).items():
+        if name not in clean.column_names:
+            raise ConfigError(f"{where}: there is no column {name!r}")
+        values = clean.column(name)
+        allowed = wanted if isinstance(wanted, list | tuple) else [wanted]
+        here = pc.is_in(values, value_set=pa.array(allowed).cast(values.type))
+        found = here.combine_chunks().to_numpy(zero_copy_only=False)
+        flags = found if flags is None else flags & found
+    if "from" in options or "until" in options:
+        if event_us is None:
+            raise ConfigError(f"{where}: the table has no event time for a period")
+        low = micros(options["from"]) if "from" in options else -(1 << 62)
+        high = micros(options["until"]) if "until" in options else 1 << 62
+        found = inside(event_us, (low, high))
+        flags = found if flags is None else flags & found
+    return flags
+
+
+def wanted_rows(
+    target: Target,
+    mine: Iterable[Target],
+    table: Table,
+    rows: int,
+    unkeyed_by_date: int,
+) -> Fraction:
+    """Return how many rows of a chunk a target must break, exactly.
+
+    Args:
+        target: the rate to solve for.
+        mine: all targets of the table.
+        table: the table.
+        rows: clean rows of the chunk that the rate is for.
+        unkeyed_by_date: rows among them that lost their only key to a dated kind.
+    """
+    mine = tuple(mine)
+    copied = sum((t.share for t in mine if t.kind.stage == "copies"), Fraction(0))
+    finished = Fraction(rows) / (1 - copied)
+    if target.kind.denominator == "keyed_rows":
+        base = finished - unkeyed_by_date
+        if len(key_columns(table)) == 1:
+            base -= finished * sum((t.share for t in mine if t.kind.nulls_keys), Fraction(0))
+        return target.share * base
+    return target.share * finished
+
+
+def key_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns of all foreign keys of a table, once each."""
+    return tuple(dict.fromkeys(c for key in table.foreign_keys for c in key.columns))
+
+
+def dated_rows(row_share: float, rows_in_window: int) -> Fraction:
+    """Return how many of a window's rows an incident touches."""
+    return exactly(row_share) * rows_in_window

@@ -1,0 +1,267 @@
+"""Room: warehouse. Makes a company's warehouse: plan, parts, truth, measurement, manifest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any, Final
+
+import pyarrow.parquet as pq
+from attrs import frozen
+
+from dnr_core.config.settings import Settings
+from dnr_core.errors import DnrError
+from dnr_core.model import Archetype, Family
+from dnr_core.progress import Progress, Silent
+from dnr_core.warehouse.arrow import arrow_schema, write_options
+from dnr_core.warehouse.disk import refuse_what_does_not_fit
+from dnr_core.warehouse.engines.local import run_local, worker_count
+from dnr_core.warehouse.measure import calibrate
+from dnr_core.warehouse.parts import (
+    PartRecord,
+    build_part,
+    finished_part,
+    part_path,
+    save_record,
+)
+from dnr_core.warehouse.plan import Plan, make_plan
+from dnr_core.warehouse.truth import KIND as META_KIND
+from dnr_core.warehouse.truth import truth_is_there, write_truth
+from dnr_core.workspace import (
+    Manifest,
+    claim,
+    disk_errors,
+    held,
+    publish,
+    read_manifest,
+    sha256_of,
+    staging,
+    whole_file,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from dnr_core.catalogue import Catalogue
+
+KIND: Final = "warehouse"
+PLAN_FILE: Final = ".plan"
+
+
+@frozen
+class WarehouseFolder:
+    """A finished warehouse: where it lies, where its truth lies, and its manifest."""
+
+    path: Path
+    meta: Path | None
+    archetype: str
+    manifest: Manifest
+
+    def _repr_html_(self) -> str:
+        from dnr_core.warehouse.describe import describe
+
+        return describe(self.path)._repr_html_()
+
+
+def generate_warehouse(
+    archetype: str | Archetype,
+    settings: Settings,
+    catalogue: Catalogue,
+    *,
+    out: Path,
+    meta: Path,
+    progress: Progress | None = None,
+    dry_run: bool = False,
+    duckdb_file: bool = False,
+    scale: str | float | None = None,
+) -> WarehouseFolder:
+    """Make a company's warehouse in `out` and its truth in `meta`.
+
+    The bytes depend on the settings, versions and archetype alone. A run that was killed is gone
+    on with by the same call; a finished warehouse of the same plan is left as it is.
+
+    Args:
+        archetype: name in the catalogue, or the object.
+        settings: all settings; those under `warehouse` are used.
+        catalogue: where profile and defect kinds are found.
+        out: folder of the data; a folder a table and `manifest.json`.
+        meta: folder of the ledger and the incidents.
+        progress: told of rows as they are finished.
+        dry_run: write the empty tables with their types, and no truth.
+        duckdb_file: add `<archetype>.duckdb` with the tables; it is outside the manifest, because
+            a DuckDB file does not repeat byte for byte.
+        scale: overrides the settings' scale.
+
+    Raises:
+        ConfigError: a setting or mix of rates that cannot be used; nothing was written.
+        PluginError: the archetype or a kind is faulty.
+        FolderHeldError: another run writes to the folder.
+        FolderError: a folder cannot be written, or the disk is full; finished parts are kept.
+    """
+    progress = progress or Silent()
+    plan = make_plan(archetype, settings.warehouse, catalogue, scale=scale)
+    workers = worker_count(settings.warehouse.workers)
+    claim(out, KIND)
+    if dry_run:
+        with held(out):
+            return _write_empty(plan, catalogue, out)
+    claim(meta, META_KIND)
+    with held(out), held(meta):
+        refuse_what_does_not_fit(plan, out)
+        manifest = _finished(plan, out, meta)
+        if manifest is None:
+            manifest = _make(plan, catalogue, out, meta, workers, progress)
+        if duckdb_file:
+            from dnr_core.warehouse.duckdb_file import write_duckdb
+
+            write_duckdb(plan.archetype, out, workers)
+    return WarehouseFolder(out, meta, plan.archetype.name, manifest)
+
+
+def _finished(plan: Plan, out: Path, meta: Path) -> Manifest | None:
+    """Return the manifest of an earlier run of the same plan whose files are all as it says."""
+    try:
+        manifest = read_manifest(out)
+        same = manifest.extra.get("fingerprint") == plan.fingerprint
+        if same and truth_is_there(meta, plan.fingerprint):
+            whole = all(sha256_of(out / name) == sha for name, sha in manifest.files.items())
+            return manifest if whole else None
+    except (DnrError, OSError):
+        pass
+    return None
+
+
+def _begin(folder: Path, fingerprint: str) -> Path:
+    """Return the staging folder, emptied where it was begun for another plan."""
+    stage = staging(folder)
+    with disk_errors(folder):
+        told = stage / PLAN_FILE
+        if not told.exists() or told.read_text(encoding="utf-8") != fingerprint:
+            # The folder itself stays: it shows that what lies beside it is ours.
+            for entry in stage.iterdir():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            write_text(told, fingerprint)
+        for leftover in stage.rglob(".*.tmp"):
+            leftover.unlink()
+    return stage
+
+
+def _make(
+    plan: Plan, catalogue: Catalogue, out: Path, meta: Path, workers: int, progress: Progress
+) -> Manifest:
+    stage = _begin(out, plan.fingerprint)
+    know_truth = truth_is_there(meta, plan.fingerprint)
+    truth = stage if know_truth else _begin(meta, plan.fingerprint)
+    records = _make_parts(plan, out, meta, stage, truth, workers, progress, know_truth=know_truth)
+    if not know_truth:
+        with disk_errors(meta):
+            write_truth(plan, records, meta, truth)
+    progress.start("measure", None, "tables")
+    dated: dict[str, int] = {}
+    for record in records:
+        for name, count in record.dated.items():
+            dated[name] = dated.get(name, 0) + count
+    with disk_errors(out):
+        calibration = calibrate(
+            plan, _files(records, out, stage), dated, scratch=stage / ".scratch", threads=workers
+        )
+    progress.done("measure")
+    rows: dict[str, int] = {}
+    for record in records:
+        for name, count in record.rows.items():
+            rows[name] = rows.get(name, 0) + count
+    manifest = _manifest(
+        plan,
+        catalogue,
+        {name: digest for record in records for name, digest in record.files.items()},
+        {"fingerprint": plan.fingerprint, "rows": rows, "calibration": calibration},
+    )
+    publish(out, manifest)
+    return manifest
+
+
+def _make_parts(
+    plan: Plan,
+    out: Path,
+    meta: Path,
+    stage: Path,
+    truth: Path,
+    workers: int,
+    progress: Progress,
+    *,
+    know_truth: bool,
+) -> list[PartRecord]:
+    """Make the parts that are missing, and return the records of all in order."""
+    stop = Event()
+    task = f"{plan.archetype.name} rows"
+    records: dict[tuple[str, int], PartRecord] = {}
+    missing: list[tuple[Family, int]] = []
+    for family, part in plan.parts:
+        record = finished_part(out, stage, truth, family, part, need_ledger=not know_truth)
+        if record is None:
+            missing.append((family, part))
+        else:
+            records[family.name, part] = record
+    progress.start(task, plan.expected_rows or None, "rows")
+    progress.advance(task, sum(sum(record.rows.values()) for record in records.values()))
+
+    def build(family: Family, part: int) -> PartRecord:
+        with disk_errors(out):
+            record = build_part(
+                plan,
+                family,
+                part,
+                stage=stage,
+                truth=truth,
+                stopped=stop.is_set,
+                written=lambda rows: progress.advance(task, rows),
+            )
+            save_record(stage, record)
+            return record
+
+    for record in run_local(missing, build, stop, workers):
+        records[record.family, record.part] = record
+    progress.done(task, f"{sum(sum(r.rows.values()) for r in records.values()):,} rows")
+    del meta
+    return [records[family.name, part] for family, part in plan.parts]
+
+
+def _files(records: list[PartRecord], out: Path, stage: Path) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for record in records:
+        for relative in record.files:
+            staged = stage / relative
+            lies = staged if staged.exists() else out / relative
+            files.setdefault(relative.split("/", 1)[0], []).append(lies)
+    return files
+
+
+def _manifest(
+    plan: Plan, catalogue: Catalogue, files: Mapping[str, str], extra: Mapping[str, Any]
+) -> Manifest:
+    return Manifest(
+        kind=KIND,
+        version=plan.versions["dnr-core"],
+        settings=plan.settings,
+        files=files,
+        archetype=plan.archetype.name,
+        seed=plan.company.seed,
+        plugins=catalogue.versions,
+        extra=extra,
+    )
+
+
+def _write_empty(plan: Plan, catalogue: Catalogue, out: Path) -> WarehouseFolder:
+    """Write each table's first part with its types and no rows."""
+    stage = _begin(out, f"dry run of {plan.fingerprint}")
+    files: dict[str, str] = {}
+    for table in plan.archetype.schema.tables:
+        relative = part_path(table.name, 0)
+        with whole_file(stage / relative) as handle:
+            pq.write_table(arrow_schema(table).empty_table(), handle, **write_options(table))
+        files[relative] = sha256_of(stage / relative)
+    rows = dict.fromkeys(plan.archetype.schema.names, 0)
+    manifest = _manifest(plan, catalogue, files, {"rows": rows, "dry_run": True})
+    publish(out, manifest)
+    return WarehouseFolder(out, None, plan.archetype.name, manifest)

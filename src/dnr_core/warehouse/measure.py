@@ -1,0 +1,226 @@
+"""Room: warehouse. Measures finished files by SQL on DuckDB, for the manifest's calibration.
+
+The statements follow the definitions of each rate; they read the files and know nothing of what
+was put in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+from attrs import asdict, frozen
+
+from dnr_core.model import ForeignKey, Schema, Table
+from dnr_core.warehouse.plan import Plan
+
+MEMORY: Final = "1GB"
+
+
+def quoted(name: str) -> str:
+    """Return an identifier as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@frozen
+class Calibration:
+    """A rate of one table: what was asked for, and what SQL finds in the finished files.
+
+    `column` is "" for the whole table or a foreign key's label. `target` and `measured` are
+    shares (minutes for lag), None where no target was set or nothing could be measured. `dated_rows`
+    are rows of incidents of kinds with the same metric, which come on top of the target.
+    """
+
+    table: str
+    metric: str
+    column: str
+    target: float | None
+    measured: float | None
+    numerator: int | None = None
+    denominator: int | None = None
+    dated_rows: int = 0
+
+
+@contextmanager
+def opened(
+    files: Mapping[str, Sequence[Path]], scratch: Path, threads: int
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open an in-memory database with a view a table over its part files."""
+    connection = duckdb.connect(
+        ":memory:",
+        config={"threads": threads, "memory_limit": MEMORY, "temp_directory": str(scratch)},
+    )
+    try:
+        for table, paths in files.items():
+            source = connection.read_parquet([str(path) for path in paths])
+            source.create_view(table, replace=True)
+        yield connection
+    finally:
+        connection.close()
+
+
+def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    found = connection.execute(sql).fetchone()
+    return found if found is not None else ()
+
+
+def _event_sql(schema: Schema, table: Table) -> tuple[str, str]:
+    """Return the event time's expression and the join that it needs."""
+    event = table.event_time
+    if event is None:
+        return "NULL::TIMESTAMP", ""
+    if event.through is None:
+        return "coalesce(" + ", ".join(f"t.{quoted(c)}" for c in event.columns) + ")", ""
+    key = next(key for key in table.foreign_keys if key.to == event.through)
+    names = ", ".join(quoted(c) for c in key.to_columns)
+    times = ", ".join(f"any_value({quoted(c)}) AS {quoted(c)}" for c in event.columns)
+    on = " AND ".join(
+        f"t.{quoted(mine)} = e.{quoted(theirs)}"
+        for mine, theirs in zip(key.columns, key.to_columns, strict=True)
+    )
+    join = (
+        f"LEFT JOIN (SELECT {names}, {times} FROM {quoted(event.through)} GROUP BY ALL) e ON {on}"
+    )
+    del schema
+    return "coalesce(" + ", ".join(f"e.{quoted(c)}" for c in event.columns) + ")", join
+
+
+def _key_sql(number: int, key: ForeignKey) -> tuple[str, str, str, str]:
+    """Return join, and expressions for keyed, missing and temporal, of one foreign key."""
+    names = ", ".join(quoted(c) for c in key.to_columns)
+    since = f"min({quoted(key.parent_time)})" if key.parent_time else "NULL::TIMESTAMP"
+    alias = f"p{number}"
+    on = " AND ".join(
+        f"t.{quoted(mine)} = {alias}.{quoted(theirs)}"
+        for mine, theirs in zip(key.columns, key.to_columns, strict=True)
+    )
+    join = (
+        f"LEFT JOIN (SELECT {names}, {since} AS since, TRUE AS here FROM {quoted(key.to)} "
+        f"GROUP BY {names}) {alias} ON {on}"
+    )
+    keyed = "(" + " AND ".join(f"t.{quoted(c)} IS NOT NULL" for c in key.columns) + ")"
+    missing = f"({keyed} AND {alias}.here IS NULL)"
+    return join, keyed, missing, f"({keyed} AND {alias}.since > event_us)"
+
+
+def measure_table(
+    connection: duckdb.DuckDBPyConnection, schema: Schema, table: Table
+) -> Iterator[tuple[str, str, int | float | None, int | None]]:
+    """Yield `(metric, column, numerator or value, denominator)` of one table."""
+    name = quoted(table.name)
+    rows = int(_row(connection, f"SELECT count(*) FROM {name}")[0])
+    yield "rows", "", rows, None
+    if table.required_keys:
+        each = [f"count(*) FILTER ({quoted(c)} IS NULL)" for c in table.required_keys]
+        any_null = " OR ".join(f"{quoted(c)} IS NULL" for c in table.required_keys)
+        found = _row(
+            connection,
+            f"SELECT count(*) FILTER ({any_null}), {', '.join(each)} FROM {name}",
+        )
+        for column, count in zip(("", *table.required_keys), found, strict=True):
+            yield "key_null", column, int(count), rows
+    if table.business_key:
+        keys = ", ".join(quoted(c) for c in table.business_key)
+        full = " AND ".join(f"{quoted(c)} IS NOT NULL" for c in table.business_key)
+        found = _row(
+            connection,
+            f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM {name} "
+            f"WHERE {full} GROUP BY {keys})",
+        )
+        yield "duplicate", "", int(found[0]), rows
+    if table.foreign_keys:
+        yield from _measure_keys(connection, schema, table)
+    if table.loaded_at and table.event_time:
+        event, join = _event_sql(schema, table)
+        lag = f"epoch_us(t.{quoted(table.loaded_at)}) - epoch_us({event})"
+        found = _row(
+            connection,
+            f"SELECT quantile_disc({lag}, 0.95) FROM {name} t {join}",
+        )
+        yield "lag_p95_minutes", "", None if found[0] is None else found[0] / 60_000_000, None
+
+
+def _measure_keys(
+    connection: duckdb.DuckDBPyConnection, schema: Schema, table: Table
+) -> Iterator[tuple[str, str, int, int]]:
+    event, event_join = _event_sql(schema, table)
+    joins, keyed, missing, temporal = zip(
+        *(_key_sql(number, key) for number, key in enumerate(table.foreign_keys)), strict=True
+    )
+    late = [expression.replace("event_us", event) for expression in temporal]
+
+    def count(condition: str) -> str:
+        return f"count(*) FILTER ({condition})"
+
+    wanted = [
+        count(" OR ".join(keyed)),
+        count(" OR ".join((*missing, *late))),
+        count(" OR ".join(missing)),
+        count(" OR ".join(late)),
+    ]
+    for parts in zip(keyed, missing, late, strict=True):
+        wanted += [count(part) for part in parts]
+    found = [
+        int(value)
+        for value in _row(
+            connection,
+            f"SELECT {', '.join(wanted)} FROM {quoted(table.name)} t {event_join} {' '.join(joins)}",
+        )
+    ]
+    yield "fk_failure", "", found[1], found[0]
+    yield "fk_missing", "", found[2], found[0]
+    yield "fk_temporal", "", found[3], found[0]
+    for place, key in enumerate(table.foreign_keys):
+        base, gone, early = found[4 + 3 * place : 7 + 3 * place]
+        yield "fk_failure", key.label, gone + early, base
+        yield "fk_missing", key.label, gone, base
+        yield "fk_temporal", key.label, early, base
+
+
+def calibrate(
+    plan: Plan,
+    files: Mapping[str, Sequence[Path]],
+    dated: Mapping[str, int],
+    *,
+    scratch: Path,
+    threads: int,
+) -> list[dict[str, Any]]:
+    """Measure every fact table and set the profile's targets beside it, as plain values."""
+    found: list[Calibration] = []
+    with opened(files, scratch, threads) as connection:
+        for table in plan.archetype.schema.facts:
+            targets: dict[str, float] = {}
+            for target in plan.targets:
+                metric = target.kind.metric
+                whole = not target.rate.columns and not target.rate.options.get("where")
+                if target.table == table.name and metric and whole:
+                    targets[metric] = targets.get(metric, 0.0) + target.rate.share
+            on_top: dict[str, int] = {}
+            for name, count in dated.items():
+                where, kind = name.split("/", 1)
+                metric = plan.kinds[kind].metric
+                if where == table.name and metric:
+                    on_top[metric] = on_top.get(metric, 0) + count
+            for metric, column, value, base in measure_table(
+                connection, plan.archetype.schema, table
+            ):
+                share = metric not in {"rows", "lag_p95_minutes"}
+                measured = (
+                    (value / base if base else None) if share and value is not None else value
+                )
+                found.append(
+                    Calibration(
+                        table=table.name,
+                        metric=metric,
+                        column=column,
+                        target=targets.get(metric) if not column else None,
+                        measured=measured,
+                        numerator=int(value) if share and value is not None else None,
+                        denominator=base,
+                        dated_rows=on_top.get(metric, 0) if not column else 0,
+                    )
+                )
+    return [asdict(entry) for entry in found]

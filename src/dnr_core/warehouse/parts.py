@@ -1,0 +1,204 @@
+"""Room: warehouse. Part files: some chunks of a family, generated, broken and written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from attrs import asdict, define, field, frozen
+
+from dnr_core.model import Family, Table
+from dnr_core.warehouse.apply import Finished, corrupt_chunk
+from dnr_core.warehouse.arrow import arrow_schema, write_options
+from dnr_core.warehouse.chunks import clean_chunk
+from dnr_core.warehouse.plan import Plan, part_chunks
+from dnr_core.warehouse.tally import LEDGER_SCHEMA
+from dnr_core.workspace import sha256_of, whole_file, write_json
+
+ROW_GROUP_ROWS: Final = 131_072
+"""A row group is closed at the first chunk's end at or over so many clean rows."""
+
+RECORDS: Final = ".parts"
+LEDGER_PIECES: Final = ".ledger"
+
+
+class Stopped(Exception):  # noqa: N818 - a request, not a fault
+    """The run was asked to stop; what is finished is kept."""
+
+
+def part_path(table: str, part: int) -> str:
+    """Return where a part of a table lies in its warehouse."""
+    return f"{table}/part-{part:05d}.parquet"
+
+
+@frozen
+class PartRecord:
+    """What a finished part is. `files` maps paths to SHA-256, `rows` tables to finished rows.
+
+    `dated` counts the rows of incidents by table and kind, as `"table/kind"`.
+    """
+
+    family: str
+    part: int
+    files: Mapping[str, str]
+    rows: Mapping[str, int]
+    clean_rows: Mapping[str, int]
+    dated: Mapping[str, int]
+    ledger: str
+    """SHA-256 of the part's piece of the ledger."""
+
+
+@define
+class TableWriter:
+    """Writes one table's part. Row groups depend on clean rows alone, so that repair can keep them."""
+
+    table: Table
+    _writer: pq.ParquetWriter
+    rows: int = 0
+    _pending: list[pa.Table] = field(factory=list)
+    _pending_clean: int = 0
+
+    @classmethod
+    def to(cls, table: Table, handle: IO[bytes]) -> TableWriter:
+        """Begin a file."""
+        writer = pq.ParquetWriter(handle, arrow_schema(table), **write_options(table))
+        return cls(table, writer)
+
+    def add(self, rows: pa.Table, clean_rows: int) -> None:
+        """Take a chunk's rows."""
+        self.rows += rows.num_rows
+        self._pending.append(rows)
+        self._pending_clean += clean_rows
+        if self._pending_clean >= ROW_GROUP_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Close the row group."""
+        # One piece a column: page borders must not depend on how the pieces came.
+        whole = pa.concat_tables(self._pending).combine_chunks() if self._pending else None
+        if whole is not None and whole.num_rows:
+            self._writer.write_table(whole, row_group_size=whole.num_rows)
+        self._pending, self._pending_clean = [], 0
+
+    def close(self) -> None:
+        """Write what is left and the footer."""
+        self.flush()
+        self._writer.close()
+
+
+def build_part(
+    plan: Plan,
+    family: Family,
+    part: int,
+    *,
+    stage: Path,
+    truth: Path,
+    stopped: Callable[[], bool],
+    written: Callable[[int], None],
+) -> PartRecord:
+    """Make one part of every table of a family, whole or not at all, and return its record.
+
+    Args:
+        plan: the company.
+        family: whose chunks are made.
+        part: which ones.
+        stage: folder in which the part files appear.
+        truth: folder in which the piece of the ledger appears.
+        stopped: asked between chunks whether to give up.
+        written: told of rows as they are finished.
+    """
+    paths = {name: stage / part_path(name, part) for name in family.tables}
+    ledger_path = truth / LEDGER_PIECES / f"{family.name}-{part:05d}.parquet"
+    clean_rows = dict.fromkeys(family.tables, 0)
+    dated: dict[str, int] = {}
+    with ExitStack() as stack:
+        writers = {
+            name: TableWriter.to(
+                plan.archetype.schema[name], stack.enter_context(whole_file(paths[name]))
+            )
+            for name in family.tables
+        }
+        ledger = pq.ParquetWriter(
+            stack.enter_context(whole_file(ledger_path)), LEDGER_SCHEMA, compression="zstd"
+        )
+        for chunk in part_chunks(plan.chunks[family.name], part):
+            if stopped():
+                raise Stopped
+            for name, done in corrupt_chunk(plan, chunk, clean_chunk(plan, family, chunk)).items():
+                _write_ledger(ledger, done, part, writers[name].rows)
+                _count_dated(dated, name, done.ledger)
+                writers[name].add(done.rows, done.clean_rows)
+                clean_rows[name] += done.clean_rows
+                written(done.rows.num_rows)
+        for writer in writers.values():
+            writer.close()
+        ledger.close()
+    return PartRecord(
+        family=family.name,
+        part=part,
+        files={part_path(name, part): sha256_of(path) for name, path in paths.items()},
+        rows={name: writer.rows for name, writer in writers.items()},
+        clean_rows=clean_rows,
+        dated=dated,
+        ledger=sha256_of(ledger_path),
+    )
+
+
+def _write_ledger(writer: pq.ParquetWriter, done: Finished, part: int, offset: int) -> None:
+    import pyarrow.compute as pc
+
+    ledger = done.ledger
+    if not ledger.num_rows:
+        return
+    numbers = pa.repeat(pa.scalar(part, pa.int32()), ledger.num_rows)
+    ledger = ledger.set_column(1, "part", numbers)
+    ledger = ledger.set_column(2, "row", pc.add(ledger.column("row"), offset))
+    ledger = ledger.sort_by([("row", "ascending"), ("kind", "ascending")])
+    writer.write_table(ledger.combine_chunks(), row_group_size=ledger.num_rows)
+
+
+def _count_dated(counts: dict[str, int], table: str, ledger: pa.Table) -> None:
+    import pyarrow.compute as pc
+
+    if not ledger.num_rows:
+        return
+    dated = ledger.filter(pc.is_valid(ledger.column("incident_id")))
+    for entry in pc.value_counts(dated.column("kind")).to_pylist():
+        name = f"{table}/{entry['values']}"
+        counts[name] = counts.get(name, 0) + int(entry["counts"])
+
+
+def record_path(stage: Path, family: str, part: int) -> Path:
+    """Return where the record of a finished part lies."""
+    return stage / RECORDS / f"{family}-{part:05d}.json"
+
+
+def save_record(stage: Path, record: PartRecord) -> None:
+    """Write the record, which makes the part finished."""
+    write_json(record_path(stage, record.family, record.part), asdict(record))
+
+
+def finished_part(
+    folder: Path, stage: Path, truth: Path, family: Family, part: int, *, need_ledger: bool
+) -> PartRecord | None:
+    """Return the record of a part that an earlier run finished, if its files are still as it says."""
+    path = record_path(stage, family.name, part)
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        record = PartRecord(**content)
+        for relative, digest in record.files.items():
+            # A run that was killed while publishing has moved some files to their place.
+            lies = stage / relative if (stage / relative).exists() else folder / relative
+            if sha256_of(lies) != digest:
+                return None
+        piece = truth / LEDGER_PIECES / f"{family.name}-{part:05d}.parquet"
+        if need_ledger and sha256_of(piece) != record.ledger:
+            return None
+    except (OSError, ValueError, TypeError):
+        return None
+    return record

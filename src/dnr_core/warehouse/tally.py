@@ -1,0 +1,109 @@
+"""Room: warehouse. The ledger of a chunk as it is written, and its Arrow schema."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import define, field
+
+from dnr_core.model import Table
+from dnr_core.warehouse.draw import Indices
+
+LEDGER_SCHEMA: Final = pa.schema(
+    [
+        ("table", pa.string()),
+        ("part", pa.int32()),
+        ("row", pa.int64()),
+        ("business_key", pa.string()),
+        ("column", pa.string()),
+        ("kind", pa.string()),
+        ("subkind", pa.string()),
+        ("incident_id", pa.string()),
+        ("original", pa.string()),
+    ]
+)
+"""One row a broken cell, or a copied row (`column` "" and `original` null).
+
+`part` and `row` (from 0) find the row in `<table>/part-<part>.parquet`; `business_key` is the clean
+one, its columns joined by "|"; `original` is the clean value as text, null where it was null.
+"""
+
+INCIDENTS_SCHEMA: Final = pa.schema(
+    [
+        ("id", pa.string()),
+        ("kind", pa.string()),
+        ("table", pa.string()),
+        ("columns", pa.list_(pa.string())),
+        ("start", pa.timestamp("us")),
+        ("end", pa.timestamp("us")),
+        ("size", pa.float64()),
+    ]
+)
+
+
+def as_text(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return values as text that casts back to exactly them."""
+    text = pc.cast(values, pa.string())
+    return text.combine_chunks() if isinstance(text, pa.ChunkedArray) else text
+
+
+def business_keys(table: Table, clean: pa.Table, rows: Indices) -> pa.Array:
+    """Return the clean business keys of rows as text; null where the table has none."""
+    if not table.business_key:
+        return pa.nulls(len(rows), pa.string())
+    parts = [as_text(pc.take(clean.column(name), pa.array(rows))) for name in table.business_key]
+    if len(parts) == 1:
+        return parts[0]
+    return pc.binary_join_element_wise(*parts, "|", null_handling="replace", null_replacement="")
+
+
+@define
+class Tally:
+    """Collects a chunk's ledger rows. `clean_rows` find the clean row of each finished `rows`."""
+
+    table: Table
+    clean: pa.Table
+    _pieces: list[pa.Table] = field(factory=list)
+
+    def note(
+        self,
+        *,
+        rows: Indices,
+        clean_rows: Indices,
+        column: str,
+        kind: str,
+        subkind: str,
+        incident_id: str | None,
+        original: pa.Array | None,
+    ) -> None:
+        """Note one defect a row. `part` is filled in when the part is written."""
+        count = len(rows)
+        if not count:
+            return
+        text = pa.nulls(count, pa.string()) if original is None else as_text(original)
+        incident = (
+            pa.nulls(count, pa.string()) if incident_id is None else pa.repeat(incident_id, count)
+        )
+        self._pieces.append(
+            pa.Table.from_arrays(
+                [
+                    pa.repeat(self.table.name, count),
+                    pa.repeat(pa.scalar(0, pa.int32()), count),
+                    pa.array(np.asarray(rows, dtype=np.int64)),
+                    business_keys(self.table, self.clean, clean_rows),
+                    pa.repeat(column, count),
+                    pa.repeat(kind, count),
+                    pa.repeat(subkind, count),
+                    incident,
+                    text,
+                ],
+                schema=LEDGER_SCHEMA,
+            )
+        )
+
+    def ledger(self) -> pa.Table:
+        """Return what was noted."""
+        return pa.concat_tables(self._pieces) if self._pieces else LEDGER_SCHEMA.empty_table()

@@ -1,0 +1,90 @@
+"""Room: warehouse. Writes the truth: the ledger and the incidents, apart from the data."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from dnr_core.errors import DnrError
+from dnr_core.model import Incident
+from dnr_core.warehouse.parts import LEDGER_PIECES, PartRecord
+from dnr_core.warehouse.plan import Plan
+from dnr_core.warehouse.tally import INCIDENTS_SCHEMA, LEDGER_SCHEMA
+from dnr_core.workspace import MANIFEST, Manifest, publish, read_manifest, sha256_of, whole_file
+
+LEDGER: Final = "ledger.parquet"
+INCIDENTS: Final = "incidents.parquet"
+KIND: Final = "meta"
+SECTION: Final = "warehouse"
+
+
+def incidents_table(incidents: Sequence[Incident]) -> pa.Table:
+    """Return incidents as they are written, instants in UTC."""
+    rows = [
+        {
+            "id": incident.id,
+            "kind": incident.kind,
+            "table": incident.table,
+            "columns": list(incident.columns),
+            "start": incident.start.replace(tzinfo=None),
+            "end": incident.end.replace(tzinfo=None),
+            "size": incident.size,
+        }
+        for incident in incidents
+    ]
+    return pa.Table.from_pylist(rows, schema=INCIDENTS_SCHEMA)
+
+
+def truth_is_there(meta: Path, fingerprint: str) -> bool:
+    """Return whether the folder holds the whole truth of the plan with that fingerprint."""
+    try:
+        manifest = read_manifest(meta)
+        ours = manifest.extra.get(SECTION, {})
+        return bool(ours.get("fingerprint") == fingerprint) and all(
+            sha256_of(meta / name) == manifest.files.get(name) for name in (LEDGER, INCIDENTS)
+        )
+    except (DnrError, OSError):
+        return False
+
+
+def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Path) -> None:
+    """Join the ledger's pieces in the order of the parts, and publish it with the incidents.
+
+    Files that others keep in the folder (labels of made talk) stay where they are.
+    """
+    pieces = stage / LEDGER_PIECES
+    with whole_file(stage / LEDGER) as handle:
+        with pq.ParquetWriter(handle, LEDGER_SCHEMA, compression="zstd") as writer:
+            for record in records:
+                piece = pq.ParquetFile(pieces / f"{record.family}-{record.part:05d}.parquet")
+                for group in range(piece.num_row_groups):
+                    rows = piece.read_row_group(group)
+                    writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+                piece.close()
+    with whole_file(stage / INCIDENTS) as handle:
+        pq.write_table(incidents_table(plan.incidents), handle, compression="zstd")
+    others: dict[str, str] = {}
+    extra: dict[str, Any] = {}
+    if (meta / MANIFEST).exists():
+        earlier = read_manifest(meta)
+        extra = dict(earlier.extra)
+        others = {n: d for n, d in earlier.files.items() if (meta / n).exists()}
+    ours = {name: sha256_of(stage / name) for name in (LEDGER, INCIDENTS)}
+    shutil.rmtree(pieces, ignore_errors=True)
+    publish(
+        meta,
+        Manifest(
+            kind=KIND,
+            version=plan.versions["dnr-core"],
+            settings=plan.settings,
+            files={**others, **ours},
+            archetype=plan.archetype.name,
+            seed=plan.company.seed,
+            extra={**extra, SECTION: {"fingerprint": plan.fingerprint}},
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Room: warehouse. One table of one chunk while it is being broken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from attrs import define, field
+
+from dnr_core.errors import DnrError, PluginError
+from dnr_core.model import DefectKind, ForeignKey, Incident, Table, load
+from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
+from dnr_core.warehouse.draw import Flags, Indices, dithered, generator
+from dnr_core.warehouse.plan import Plan
+from dnr_core.warehouse.tally import Tally
+
+_NONE = np.empty(0, dtype=np.int64)
+
+
+def times_us(values: pa.Array | pa.ChunkedArray) -> Indices:
+    """Return instants without nulls as microseconds since the epoch."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    numbers: Indices = values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def instants(values: Indices) -> pa.Array:
+    """Return microseconds since the epoch as instants."""
+    return pa.array(values).cast(pa.timestamp("us"))
+
+
+def event_times(table: Table, clean: pa.Table) -> Indices | None:
+    """Return when each clean row happened; None for tables without a time of their own."""
+    if table.loaded_at:
+        return times_us(clean.column(table.loaded_at))
+    names: tuple[str, ...] = ()
+    if table.event_time and not table.event_time.through:
+        names = table.event_time.columns
+    elif table.created_at:
+        names = (table.created_at,)
+    if not names:
+        return None
+    found = pc.coalesce(*(clean.column(name) for name in names))
+    if found.null_count:
+        return None
+    return times_us(found.cast(pa.timestamp("us")))
+
+
+@define
+class Work:
+    """The state of a table between kinds.
+
+    `free` rows may still be given to a kind that changes values, `sound` ones may be copied.
+    """
+
+    plan: Plan
+    table: Table
+    chunk: int
+    clean: pa.Table
+    siblings: Mapping[str, pa.Table]
+    event_us: Indices | None
+    loaded_us: Indices | None
+    free: Flags
+    sound: Flags
+    tally: Tally
+    written: dict[str, list[tuple[Indices, pa.Array]]] = field(factory=dict)
+    copy_rows: Indices = field(default=_NONE)
+    copy_us: Indices | None = None
+
+    def changed(self, column: str) -> Indices:
+        """Return the rows whose value in a column was changed so far."""
+        pieces = [rows for rows, _ in self.written.get(column, ())]
+        return np.concatenate(pieces) if pieces else _NONE
+
+    def parent_times(self, key: ForeignKey) -> tuple[Indices, Flags] | None:
+        """Return each row's parent's time and whether it is known, from the same chunk."""
+        parents = self.siblings.get(key.to)
+        if parents is None or key.parent_time is None or len(key.columns) != 1:
+            return None
+        place = pc.index_in(
+            self.clean.column(key.columns[0]), value_set=parents.column(key.to_columns[0])
+        )
+        found = pc.take(parents.column(key.parent_time), place)
+        known = pc.is_valid(found).combine_chunks().to_numpy(zero_copy_only=False)
+        return times_us(pc.fill_null(found.cast(pa.int64()), 0)), known
+
+    def rounded(self, amount: Fraction, *path: str | int) -> int:
+        """Round a number of rows without bias over chunks."""
+        company = self.plan.company
+        return dithered(
+            amount, company.seed, self.chunk, company.archetype, "rounded", self.table.name, *path
+        )
+
+    def rng(self, *path: str | int) -> np.random.Generator:
+        """Return the generator for one use on this table and chunk."""
+        company = self.plan.company
+        return generator(
+            company.seed, company.archetype, "defect", self.table.name, *path, self.chunk
+        )
+
+    def run(
+        self,
+        kind: DefectKind,
+        rows: Indices,
+        *,
+        columns: tuple[str, ...],
+        size: float,
+        options: Mapping[str, Any],
+        path: tuple[str | int, ...],
+        incident: Incident | None = None,
+        times: tuple[Indices | None, Indices | None] | None = None,
+    ) -> DefectOutcome:
+        """Let a kind break its rows, and check that it kept to them."""
+        event_us, loaded_us = times or (self.event_us, self.loaded_us)
+        task = DefectTask(
+            company=self.plan.company,
+            schema=self.plan.archetype.schema,
+            table=self.table,
+            clean=self.clean,
+            rows=rows,
+            columns=columns,
+            size=size,
+            options=options,
+            rng=self.rng(kind.name, *path),
+            event_us=event_us,
+            loaded_us=loaded_us,
+            incident=incident,
+            parents=self.plan.synthesis.parents,
+            changed=self.changed,
+            parent_times=self.parent_times,
+            rounded=lambda amount, name: self.rounded(amount, kind.name, *path, name),
+        )
+        where = f"defect kind {kind.name!r} on {self.table.name}"
+        try:
+            outcome = load(kind.apply)(task)
+        except DnrError:
+            raise
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
+        if not isinstance(outcome, DefectOutcome):
+            raise PluginError(f"{where}: gave {type(outcome).__name__} instead of DefectOutcome")
+        for change in outcome.changes:
+            self._check(change, rows, where)
+        if any(not np.isin(copies.rows, rows).all() for copies in outcome.copies):
+            raise PluginError(f"{where}: copied rows that it was not given")
+        return outcome
+
+    def _check(self, change: CellChange, rows: Indices, where: str) -> None:
+        if change.column not in self.table.column_names:
+            raise PluginError(f"{where}: there is no column {change.column!r}")
+        if len(change.rows) != len(change.values) or not np.isin(change.rows, rows).all():
+            raise PluginError(f"{where}: changed rows of {change.column} that it was not given")
+        wanted = self.clean.schema.field(change.column).type
+        if change.values.type != wanted:
+            raise PluginError(
+                f"{where}: values for {change.column} are {change.values.type}, not {wanted}"
+            )
+
+    def write(self, kind: DefectKind, outcome: DefectOutcome, incident: Incident | None) -> None:
+        """Take over a kind's changes: values and load times."""
+        for change in outcome.changes:
+            rows = np.asarray(change.rows, dtype=np.int64)
+            if change.column == self.table.loaded_at and self.loaded_us is not None:
+                original = instants(self.loaded_us[rows])
+                self.loaded_us[rows] = times_us(change.values)
+            else:
+                original = pc.take(self.clean.column(change.column), pa.array(rows))
+                self.written.setdefault(change.column, []).append((rows, change.values))
+                self.free[rows] = False
+            self.sound[rows] = False
+            self.tally.note(
+                rows=rows,
+                clean_rows=rows,
+                column=change.label or change.column,
+                kind=kind.name,
+                subkind=change.subkind,
+                incident_id=incident.id if incident else None,
+                original=original,
+            )
+
+    def finished(self) -> pa.Table:
+        """Return the table with all changes in it, copies at its end."""
+        columns = []
+        for name in self.table.column_names:
+            values = self.clean.column(name)
+            if name == self.table.loaded_at and self.loaded_us is not None:
+                values = pa.chunked_array([instants(self.loaded_us)])
+            elif name in self.written:
+                values = _scattered(values, self.written[name], self.clean.num_rows)
+            columns.append(values)
+        table = pa.Table.from_arrays(columns, schema=self.clean.schema)
+        if not len(self.copy_rows):
+            return table
+        copies = table.take(pa.array(self.copy_rows))
+        if self.copy_us is not None:
+            place = table.column_names.index(self.table.loaded_at or "")
+            copies = copies.set_column(place, table.schema.field(place), instants(self.copy_us))
+        return pa.concat_tables([table, copies])
+
+
+def _scattered(
+    values: pa.ChunkedArray, pieces: list[tuple[Indices, pa.Array]], count: int
+) -> pa.ChunkedArray:
+    rows = np.concatenate([rows for rows, _ in pieces])
+    fresh = pa.concat_arrays([values for _, values in pieces])
+    mask = np.zeros(count, dtype=np.bool_)
+    mask[rows] = True
+    ordered = pc.take(fresh, pa.array(np.argsort(rows, kind="stable")))
+    whole = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
+    return pa.chunked_array([pc.replace_with_mask(whole, pa.array(mask), ordered)])
