@@ -1,0 +1,163 @@
+"""Room: plugin openai. One request becomes one chat completion; nothing is retried here."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+import openai
+from openai.types.chat import ChatCompletion
+
+from dnr_core.model import Price, Reply, Request, Usage
+from dnr_llm_openai.faults import no_completion, provider_error
+from dnr_llm_openai.prices import list_price
+from dnr_llm_openai.settings import OpenAISettings, find_key
+from dnr_llm_openai.wire import AnswerShape, chat_arguments
+
+# What a server adds around two messages and a schema; no tokenizer makes more tokens than bytes.
+_FRAME_TOKENS: Final = 64
+# The server writes the schema into the prompt in a form of its own.
+_SCHEMA_FACTOR: Final = 2
+# Words that instructor puts around the schema in the formats "tools" and "json".
+_WORDING_TOKENS: Final = 512
+
+
+class OpenAIProvider:
+    """A provider of `dnr_core.model.Provider` for chat completions.
+
+    Connections belong to the event loop that opened them; `aclose` ends them, and the next call
+    opens new ones.
+    """
+
+    local: Final = False
+
+    def __init__(self, model: str, settings: OpenAISettings, key: str) -> None:
+        self.model = model
+        self.price = _price(model, settings)
+        self._settings = settings
+        self._key = key
+        self._client: openai.AsyncOpenAI | None = None
+        self._shapes: dict[int, AnswerShape] = {}
+        _keep_messages_out_of_logs()
+
+    def __repr__(self) -> str:
+        return f"OpenAIProvider(model={self.model!r}, url={self._settings.url!r})"
+
+    async def complete(self, request: Request) -> Reply:
+        """Ask once.
+
+        Raises:
+            ProviderError: the kind says whether another try makes sense.
+        """
+        arguments = chat_arguments(
+            request, self._shape(request.schema), self.model, self._settings.answer_format
+        )
+        try:
+            completion = await self._open().chat.completions.create(**arguments)
+        except (openai.OpenAIError, ValueError) as error:
+            # ValueError: a body that says it is JSON, and is none.
+            fault = provider_error(error)
+        else:
+            return _reply(completion, self.model)
+        # Outside of the handler: the SDK's error holds the server's text, and must not be chained.
+        raise fault
+
+    def prompt_tokens_at_most(self, request: Request) -> int:
+        """Return an upper bound: a token of a byte-level tokenizer stands for at least one byte."""
+        texts = len(request.instructions.encode("utf-8", "replace"))
+        texts += len(request.item.encode("utf-8", "replace"))
+        wording = 0 if self._settings.answer_format == "json_schema" else _WORDING_TOKENS
+        return (
+            texts
+            + _SCHEMA_FACTOR * self._shape(request.schema).size_bytes
+            + wording
+            + _FRAME_TOKENS
+        )
+
+    async def aclose(self) -> None:
+        """Close the connections of this event loop."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    def _open(self) -> openai.AsyncOpenAI:
+        if self._client is None:
+            # The core retries and ends slow calls, for all providers alike.
+            self._client = openai.AsyncOpenAI(
+                api_key=self._key, base_url=self._settings.url, max_retries=0
+            )
+        return self._client
+
+    def _shape(self, schema: Mapping[str, Any]) -> AnswerShape:
+        found = self._shapes.get(id(schema))
+        # A shape keeps its schema alive, so that no other one can have its id.
+        if found is None:
+            found = self._shapes[id(schema)] = AnswerShape(schema)
+        return found
+
+
+def make(model: str, settings: Mapping[str, Any]) -> OpenAIProvider:
+    """Make the provider; the factory that the plugin names.
+
+    Raises:
+        ConfigError: a wrong setting, or no key.
+    """
+    environ: Mapping[str, str] = settings.get("environ", {})
+    own = OpenAISettings.of(settings, environ)
+    return OpenAIProvider(model, own, find_key(own, environ))
+
+
+def _price(model: str, settings: OpenAISettings) -> Price | None:
+    if settings.price_usd_per_million is not None:
+        prompt, completion = settings.price_usd_per_million
+        return Price(float(prompt), float(completion))
+    return list_price(model, settings.url)
+
+
+def _reply(completion: object, model: str) -> Reply:
+    # The SDK does not check what it decodes: a lying server can put anything anywhere.
+    choices = getattr(completion, "choices", None)
+    if not isinstance(completion, ChatCompletion) or not isinstance(choices, list) or not choices:
+        raise no_completion()
+    message = getattr(choices[0], "message", None)
+    if message is None:
+        raise no_completion()
+    usage = _usage(getattr(completion, "usage", None))
+    named = getattr(completion, "model", None)
+    served = named if isinstance(named, str) and named else model
+    if getattr(message, "refusal", None):
+        return Reply(raw="", usage=usage, model=served, finish="refusal")
+    finish = getattr(choices[0], "finish_reason", None)
+    raw = _text(message)
+    if finish == "length":
+        return Reply(raw=raw, usage=usage, model=served, finish="length")
+    if finish == "content_filter":
+        return Reply(raw=raw, usage=usage, model=served, finish="content_filter")
+    return Reply(raw=raw, usage=usage, model=served)
+
+
+def _text(message: object) -> str:
+    calls = getattr(message, "tool_calls", None)
+    if isinstance(calls, list) and calls:
+        arguments = getattr(getattr(calls[0], "function", None), "arguments", None)
+        if isinstance(arguments, str):
+            return arguments
+    content = getattr(message, "content", None)
+    return content if isinstance(content, str) else ""
+
+
+def _usage(found: object) -> Usage | None:
+    prompt = getattr(found, "prompt_tokens", None)
+    completion = getattr(found, "completion_tokens", None)
+    if type(prompt) is not int or type(completion) is not int:
+        return None
+    return Usage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def _keep_messages_out_of_logs() -> None:
+    # At DEBUG both packages log whole requests, messages and all.
+    for name in ("openai", "instructor"):
+        logger = logging.getLogger(name)
+        if logger.getEffectiveLevel() < logging.INFO:
+            logger.setLevel(logging.INFO)
