@@ -1,0 +1,164 @@
+"""Room: demand. The account of a run: coverage by source and bucket, money, why it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import pyarrow as pa
+
+from dnr_core.config.settings import Settings
+from dnr_core.demand.ask import Asked, SourceRun
+from dnr_core.llm import Budget
+from dnr_core.model import DemandResult, SourceCoverage
+from dnr_core.model.themes import SOURCES
+
+BUDGET_FORMAT: Final = 1
+_DECIDED: Final = frozenset({"provider", "prefilter"})
+_NAMES: Final[Mapping[str, str]] = {"slack": "Slack", "email": "E-mail", "nlq": "Queries"}
+
+
+def coverage_of(
+    predictions: pa.Table,
+    runs: Mapping[str, SourceRun],
+    weights: Mapping[str, float],
+    floor_pct: float,
+) -> tuple[SourceCoverage, ...]:
+    """Return, for each source that has items, how much of it was decided."""
+    sources = predictions["source"].to_pylist()
+    decided = predictions["decided_by"].to_pylist()
+    found = []
+    for source in SOURCES:
+        own = [by for by, of in zip(decided, sources, strict=True) if of == source]
+        if not own:
+            continue
+        run = runs.get(source, SourceRun(0))
+        settled = sum(by in _DECIDED for by in own)
+        found.append(
+            SourceCoverage(
+                source=source,
+                items=len(own),
+                kept=run.wanted,
+                sampled=run.sampled,
+                decided=settled,
+                weight=weights[source],
+                below_floor=100 * settled < floor_pct * len(own),
+                partial=bool(run.failed or run.stopped),
+                stopped=run.stopped,
+            )
+        )
+    return tuple(found)
+
+
+def account(
+    predictions: pa.Table,
+    items: pa.Table,
+    asked: Asked,
+    coverage: Sequence[SourceCoverage],
+    budget: Budget,
+    entities: Mapping[str, Any],
+    settings: Settings,
+) -> Mapping[str, Any]:
+    """Return the content of `budget.json`. Money is in US dollars.
+
+    `actual_usd` is what this run's calls were charged; `reserved_usd` is kept for calls that may
+    have been charged and whose charge nobody told. Answers from the cache cost nothing.
+    """
+    buckets = _by_bucket(predictions, items)
+    runs = asked.runs
+    return {
+        "format": BUDGET_FORMAT,
+        "cap_usd": settings.classification.api_cap_usd,
+        "safety_margin": settings.budget.safety_margin,
+        "estimate_usd": asked.estimate_usd,
+        "actual_usd": budget.spent_usd,
+        "reserved_usd": budget.kept_usd,
+        "stopped": next((c.stopped for c in coverage if c.stopped), ""),
+        "coverage": {
+            c.source: {
+                "items": c.items,
+                "kept": c.kept,
+                "sampled": c.sampled,
+                "decided": c.decided,
+                "coverage": c.coverage,
+                "weight": c.weight,
+                "below_floor": c.below_floor,
+                "partial": c.partial,
+                "stopped": c.stopped,
+                "reason": runs[c.source].reason if c.source in runs else "",
+                "calls": runs[c.source].calls if c.source in runs else 0,
+                "cached": runs[c.source].cached if c.source in runs else 0,
+                "failed": runs[c.source].failed if c.source in runs else 0,
+                "parse_errors": runs[c.source].parse_errors if c.source in runs else 0,
+                "planned_item_usd": runs[c.source].planned_item_usd if c.source in runs else 0.0,
+                "by_bucket": buckets[c.source],
+            }
+            for c in coverage
+        },
+        "entities": dict(entities),
+    }
+
+
+def _by_bucket(predictions: pa.Table, items: pa.Table) -> dict[str, dict[str, Any]]:
+    counts: dict[str, dict[str, list[int]]] = {}
+    for source, bucket, kept_by, decided in zip(
+        items["source"].to_pylist(),
+        items["bucket"].to_pylist(),
+        items["kept_by"].to_pylist(),
+        predictions["decided_by"].to_pylist(),
+        strict=True,
+    ):
+        row = counts.setdefault(source, {}).setdefault(bucket, [0, 0, 0])
+        row[0] += 1
+        row[1] += bool(kept_by) or source == "nlq"
+        row[2] += decided in _DECIDED
+    return {
+        source: {
+            bucket: {"items": n, "kept": kept, "decided": decided, "coverage": decided / n}
+            for bucket, (n, kept, decided) in sorted(rows.items())
+        }
+        for source, rows in counts.items()
+    }
+
+
+def notes_of(
+    coverage: Sequence[SourceCoverage], predictions: pa.Table, floor_pct: float
+) -> tuple[str, ...]:
+    """Return what a reader of the shares has to know, in plain words."""
+    notes = []
+    for found in coverage:
+        name = _NAMES.get(found.source, found.source)
+        seen = f"{found.decided:,} of {found.items:,} items ({found.coverage:.0%})"
+        if found.below_floor:
+            notes.append(
+                f"{name}: only {seen} were looked at, under the floor of {floor_pct:g} %; its weight"
+                " is unchanged"
+            )
+        elif found.decided < found.items:
+            notes.append(f"{name}: {seen} were looked at")
+        if found.stopped:
+            notes.append(f"{name}: asking stopped early ({found.stopped.replace('_', ' ')})")
+        elif found.partial:
+            notes.append(f"{name}: some calls failed after all retries")
+    fallback = sum(
+        kept == "fallback" and by == "not_sampled"
+        for kept, by in zip(
+            predictions["kept_by"].to_pylist(), predictions["decided_by"].to_pylist(), strict=True
+        )
+    )
+    if fallback:
+        notes.append(f"{fallback:,} items without clear data words did not fit the budget")
+    return tuple(notes)
+
+
+def gate_failures(demand: DemandResult) -> tuple[str, ...]:
+    """Return why a strict run fails: a source under its floor, or a budget that stopped it."""
+    failures = [
+        f"{c.source}: coverage {c.coverage:.0%} is under the floor"
+        for c in demand.coverage
+        if c.below_floor
+    ]
+    failures += [
+        f"{c.source}: the budget stopped it early" for c in demand.coverage if c.stopped == "budget"
+    ]
+    return tuple(failures)

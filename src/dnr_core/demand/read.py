@@ -1,0 +1,159 @@
+"""Room: demand. Items and their messages, out of the corpus and into Python, a part at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+from attrs import frozen
+
+from dnr_core.demand.corpus import fetch, registered
+from dnr_core.demand.lexicon import Lexicon
+from dnr_core.demand.pack import Message
+from dnr_core.demand.prefilter import term_rows
+from dnr_core.demand.text import MOST_CHARACTERS
+from dnr_core.demand.weights import Stratum
+
+if TYPE_CHECKING:
+    import duckdb
+
+_EPOCH: Final = date(1970, 1, 1)
+
+_MESSAGES: Final = """
+WITH chosen AS (
+  SELECT source, item_id, message_id, ts, user_id, left(text, $most) AS text
+  FROM messages SEMI JOIN wanted USING (source, item_id)
+), words AS (
+  SELECT DISTINCT item_id, message_id, term FROM (
+    SELECT item_id, message_id, regexp_replace(lower(hit), '\\s+', ' ', 'g') AS term
+    FROM (SELECT item_id, message_id, unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
+          FROM chosen)
+  )
+), points AS (
+  SELECT item_id, message_id, sum(root_weight)::BIGINT AS points
+  FROM words JOIN terms USING (term) GROUP BY ALL
+)
+SELECT item_id, message_id, coalesce(epoch_us(ts), 0) AS ts_us, text,
+       coalesce(points, 0) AS points, coalesce(role, '') = 'exec' AS is_exec, '' AS sql
+FROM chosen LEFT JOIN points USING (item_id, message_id) LEFT JOIN people USING (source, user_id)
+ORDER BY item_id, ts_us, message_id
+"""
+
+_QUERIES: Final = """
+SELECT item_id, message_id, coalesce(epoch_us(ts), 0) AS ts_us, left(text, $most) AS text,
+       0 AS points, false AS is_exec, left(sql, $most) AS sql
+FROM queries SEMI JOIN wanted USING (source, item_id) ORDER BY item_id, ts_us, text
+"""
+
+_LATER_MAILS: Final = """
+SELECT mine.item_id, left(later.text, $most) AS text
+FROM messages AS mine SEMI JOIN wanted USING (source, item_id)
+JOIN messages AS later ON later.source = 'email' AND later.thread_id = mine.thread_id
+ AND later.ts >= mine.ts
+WHERE mine.source = 'email'
+ORDER BY mine.item_id, later.ts, later.message_id
+"""
+
+
+@frozen
+class Item:
+    """An item that may be asked about: kept by the prefilter, or a query.
+
+    `row` is its place in the table of all items; `day` is None where it has no time.
+    """
+
+    row: int
+    item_id: str
+    source: str
+    thread_id: str
+    root_id: str
+    day: date | None
+    bucket: str
+    kept_by: str
+
+    @property
+    def stratum(self) -> Stratum:
+        """Where it stands in the corpus."""
+        if self.day is None:
+            return Stratum(self.source, self.kept_by, self.bucket, 0, 0)
+        month = 12 * self.day.year + self.day.month - 1
+        return Stratum(self.source, self.kept_by, self.bucket, month, (self.day - _EPOCH).days)
+
+
+@frozen
+class ItemText:
+    """The messages of one item in order of time, and a query's SQL."""
+
+    messages: tuple[Message, ...]
+    sql: str = ""
+
+
+def kept_items(table: pa.Table) -> list[Item]:
+    """Return the items of the prefilter's table that were kept, and all queries."""
+    names = ("item_id", "source", "thread_id", "root_id", "day", "bucket", "kept_by")
+    kept = [
+        row
+        for row, (source, kept_by) in enumerate(
+            zip(table["source"].to_pylist(), table["kept_by"].to_pylist(), strict=True)
+        )
+        if kept_by or source == "nlq"
+    ]
+    chosen = table.select(names).take(pa.array(kept, pa.int64()))
+    columns = [chosen[name].to_pylist() for name in names]
+    return [Item(row, *values) for row, *values in zip(kept, *columns, strict=True)]
+
+
+def item_texts(
+    connection: duckdb.DuckDBPyConnection, lexicon: Lexicon, items: Sequence[Item]
+) -> dict[str, ItemText]:
+    """Return the messages of some items of one source, by item. Long texts are cut."""
+    if not items:
+        return {}
+    source = items[0].source
+    roots = {item.item_id: item.root_id for item in items}
+    parameters = {"most": MOST_CHARACTERS}
+    with registered(connection, wanted=_wanted(items), terms=term_rows(lexicon)):
+        if source == "nlq":
+            rows = fetch(connection, _QUERIES, parameters)
+        else:
+            rows = fetch(connection, _MESSAGES, {**parameters, "pattern": lexicon.pattern})
+    grouped: dict[str, list[Message]] = {item.item_id: [] for item in items}
+    sql: dict[str, str] = {}
+    names = ("item_id", "message_id", "ts_us", "text", "points", "is_exec", "sql")
+    for item_id, message_id, ts_us, text, points, is_exec, query in zip(
+        *(rows[name].to_pylist() for name in names), strict=True
+    ):
+        is_root = message_id == roots[item_id]
+        grouped[item_id].append(Message(message_id, ts_us, text, points, is_root, is_exec))
+        if query:
+            sql[item_id] = query
+    return {
+        item_id: ItemText(tuple(messages), sql.get(item_id, ""))
+        for item_id, messages in grouped.items()
+    }
+
+
+def later_mails(
+    connection: duckdb.DuckDBPyConnection, items: Sequence[Item]
+) -> dict[str, list[str]]:
+    """Return, for some mails, the texts of their threads from themselves on, in order of time."""
+    found: dict[str, list[str]] = {}
+    if items:
+        with registered(connection, wanted=_wanted(items)):
+            rows = fetch(connection, _LATER_MAILS, {"most": MOST_CHARACTERS})
+        for item_id, text in zip(
+            rows["item_id"].to_pylist(), rows["text"].to_pylist(), strict=True
+        ):
+            found.setdefault(item_id, []).append(text)
+    return found
+
+
+def _wanted(items: Sequence[Item]) -> pa.Table:
+    return pa.table(
+        {
+            "source": pa.array([item.source for item in items], pa.string()),
+            "item_id": pa.array([item.item_id for item in items], pa.string()),
+        }
+    )
