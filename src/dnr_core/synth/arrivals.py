@@ -72,12 +72,15 @@ class Arrivals:
 
     def created(self, ids: I64) -> I64:
         """The instant, in seconds, at which each entity came to be."""
-        jitter = (self.stream.bits(ids) >> np.uint64(64 - _STEP)).astype(np.int64)
-        place = ((ids - 1) << _STEP) + np.where(ids == 1, 0, jitter)
+        place = ((ids - 1) << _STEP) + self._jitter(ids)
         slot = np.searchsorted(self.places, place, side="right") - 1
         opened, closed = self.places[slot], self.places[slot + 1]
         inside = (place - opened) * self.slots.lengths[slot] // (closed - opened)
         return self.slots.starts[slot] + inside
+
+    def _jitter(self, ids: I64) -> I64:
+        drawn = (self.stream.bits(ids) >> np.uint64(64 - _STEP)).astype(np.int64)
+        return np.where(ids == 1, 0, drawn)
 
     def _place_at(self, seconds: I64) -> I64:
         slot = np.searchsorted(self.slots.starts, seconds, side="right") - 1
@@ -87,8 +90,14 @@ class Arrivals:
         return self.places[slot] + inside * width // self.slots.lengths[slot]
 
     def existing(self, seconds: I64) -> I64:
-        """How many surely existed at each instant: ids up to this one were created by then."""
-        return np.maximum(1, self._place_at(seconds) >> _STEP)
+        """How many had come before each instant, so that ids up to this one were created by then.
+
+        Exact where the instant begins a slot, such as local midnight; at least 1.
+        """
+        place = self._place_at(seconds)
+        turns = place >> _STEP
+        begun = self._jitter(turns + 1) < (place & ((1 << _STEP) - 1))
+        return np.maximum(1, turns + begun)
 
     def first_later(self, seconds: I64) -> I64:
         """For each instant an id from which on all came later; above `count` where none did."""
