@@ -1,0 +1,101 @@
+"""Room: classify. What a text is made of: words, parts of words, pairs of words, and concepts.
+
+Every feature is a number below 2**24 (a CRC), so that no vocabulary has to be shipped. A word has the same
+features wherever it stands, which lets its weights be summed once and kept.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+from zlib import crc32
+
+from attrs import frozen
+
+TEXT_CHARS: Final = 6_000
+"""Only the beginning of a text is read: a packed thread has at most 900 tokens."""
+WORD: Final = re.compile(r"[^\W\d_]+|[?%$]")
+SPACE: Final = 1 << 24
+STEM_CHARS: Final = 6
+ROOT_CHARS: Final = 240
+GRAM_CHARS: Final = 4
+LONG_WORD_CHARS: Final = 24
+
+
+@frozen
+class Lexicon:
+    """Concepts by word, by beginning of a word, and by pair of words."""
+
+    words: dict[str, tuple[str, ...]]
+    prefixes: dict[str, tuple[str, ...]]
+    pairs: dict[str, tuple[str, ...]]
+
+
+@cache
+def lexicon() -> Lexicon:
+    """The packaged lexicon: lines `concept: word beginning* two_words ...` in five languages."""
+    tables: tuple[dict[str, tuple[str, ...]], ...] = ({}, {}, {})
+    text = files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        concept, colon, entries = line.partition(":")
+        if not colon or line.startswith("#"):
+            continue
+        for entry in entries.split():
+            kind = 1 if entry.endswith("*") else 2 if "_" in entry else 0
+            key = entry.rstrip("*").replace("_", " ")
+            tables[kind][key] = (*tables[kind].get(key, ()), concept.strip())
+    return Lexicon(*tables)
+
+
+def number(feature: str) -> int:
+    """The feature's number; the same on every machine."""
+    return crc32(feature.encode("utf-8", "surrogatepass")) % SPACE
+
+
+def words(text: str) -> list[str]:
+    """Words (letters only) and a few signs, in lower case, in order."""
+    return WORD.findall(text[:TEXT_CHARS].lower())
+
+
+def stem(word: str) -> str:
+    """The beginning of a word, which its forms share."""
+    return word[:STEM_CHARS]
+
+
+def of_word(word: str) -> list[int]:
+    """Features of one word: itself, its beginning, its four-letter parts, its concepts."""
+    word = word[:LONG_WORD_CHARS]
+    named = [f"w:{word}"]
+    if len(word) > STEM_CHARS - 1:
+        named.append(f"p:{word[: STEM_CHARS - 1]}")
+    if len(word) >= GRAM_CHARS:
+        padded = f"<{word}>"
+        named += sorted(
+            {f"g:{padded[i : i + GRAM_CHARS]}" for i in range(len(padded) - GRAM_CHARS + 1)}
+        )
+    known = lexicon()
+    concepts = set(known.words.get(word, ()))
+    for end in range(3, len(word) + 1):
+        concepts.update(known.prefixes.get(word[:end], ()))
+    named += [f"c:{concept}" for concept in sorted(concepts)]
+    return [number(name) for name in named]
+
+
+def of_pair(first: str, second: str) -> list[int]:
+    """Features of two words that follow one another."""
+    concepts = lexicon().pairs.get(f"{first} {second}", ())
+    named = [f"b:{stem(first)} {stem(second)}", *(f"c:{concept}" for concept in concepts)]
+    return [number(name) for name in named]
+
+
+def parts(text: str) -> tuple[set[str], set[tuple[str, str]]]:
+    """The different words of a text, and its different pairs."""
+    found = words(text)
+    return set(found), set(zip(found, found[1:], strict=False))
+
+
+def scale(part_count: int) -> float:
+    """What a sum over so many words and pairs is divided by, so that length says little."""
+    return float(max(8, part_count)) ** 0.5

@@ -1,0 +1,88 @@
+"""Room: provider. Answers a request of any purpose, offline, the same way every time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from dnr_core.errors import ProviderError
+from dnr_core.model.llm import Price, Reply, Request, Usage
+
+MODEL: Final = "mock-1"
+CHARS_PER_TOKEN: Final = 4
+# A token of any tokenizer covers at least one byte.
+BYTES_PER_CHAR_AT_MOST: Final = 4
+
+
+@frozen
+class MockProvider:
+    """The offline provider: local, free, deterministic.
+
+    It reads the request and nothing else: no label, no plan, no file of a run.
+    """
+
+    model: str = MODEL
+    price: Price | None = Price(0.0, 0.0)
+    local: bool = True
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer one request.
+
+        Raises:
+            ProviderError: a request to write whose item is no brief, or an unknown purpose.
+        """
+        return self.answer(request)
+
+    def answer(self, request: Request) -> Reply:
+        """What `complete` gives, without an event loop."""
+        purpose = request.purpose
+        if purpose == "classify":
+            from dnr_llm_mock.classifier import classify
+
+            raw = _classification(classify(request.item), request.schema)
+        elif purpose == "entities":
+            from dnr_llm_mock.entities import entities
+
+            found = entities(request.instructions, request.item, request.schema)
+            raw = json.dumps(found, separators=(",", ":"))
+        elif purpose == "write":
+            from dnr_llm_mock.writer import write
+
+            raw = json.dumps(write(request.item), ensure_ascii=False, separators=(",", ":"))
+        else:
+            raise ProviderError(f"the offline provider has no answer for purpose {purpose!r}")
+        usage = Usage(
+            (len(request.instructions) + len(request.item)) // CHARS_PER_TOKEN + 1,
+            len(raw) // CHARS_PER_TOKEN + 1,
+        )
+        return Reply(raw, usage, self.model)
+
+    def prompt_tokens_at_most(self, request: Request) -> int:
+        """Upper bound of the prompt's tokens: its bytes, at most four a character."""
+        return (len(request.instructions) + len(request.item)) * BYTES_PER_CHAR_AT_MOST
+
+
+def _classification(result: Any, schema: Mapping[str, Any]) -> str:
+    theme = _allowed(result.theme, schema, "theme", "none")
+    relevance = _allowed(result.relevance, schema, "relevance", "negative")
+    return (
+        f'{{"theme":{json.dumps(theme)},"relevance":{json.dumps(relevance)},'
+        f'"theme_confidence":{result.theme_confidence:.4f},'
+        f'"relevance_confidence":{result.relevance_confidence:.4f}}}'
+    )
+
+
+def _allowed(value: str, schema: Mapping[str, Any], key: str, other: str) -> str:
+    """The value where the schema allows it, else `other`, else the first that is allowed."""
+    options = schema.get("properties", {}).get(key, {}).get("enum")
+    if not options or value in options:
+        return value
+    return other if other in options else str(options[0])
+
+
+def make(model: str = MODEL, settings: Mapping[str, Any] | None = None) -> MockProvider:  # noqa: ARG001
+    """Factory named by the plugin; the offline provider has no settings."""
+    return MockProvider(model or MODEL)

@@ -1,0 +1,134 @@
+"""Room: training. Fits the linear model: choice of features, weights, whole numbers, temperatures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from attrs import frozen
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+
+from dnr_core.model.themes import RELEVANCE, THEMES
+from dnr_llm_mock import features
+from dnr_llm_mock.classifier import THEME_COUNT, Weights
+
+FEATURES = 7_000
+LEAST_TEXTS = 3
+THEME_C = 3.0
+RELEVANCE_C = 1.0
+
+
+@frozen
+class Example:
+    """A text with its truth; `group` is a skeleton or a writer, `weight` its weight in the fit."""
+
+    text: str
+    theme: str
+    relevance: str
+    group: str
+    weight: float = 1.0
+
+
+def numbers_of(text: str) -> tuple[Counter[int], int]:
+    """Feature numbers of a text with their counts, and how many parts it has."""
+    singles, pairs = features.parts(text)
+    counts: Counter[int] = Counter()
+    for word in singles:
+        counts.update(features.of_word(word))
+    for pair in pairs:
+        counts.update(features.of_pair(*pair))
+    return counts, len(singles) + len(pairs)
+
+
+@frozen(eq=False)
+class Encoded:
+    """Examples as a sparse matrix over `numbers`."""
+
+    matrix: csr_matrix
+    numbers: np.ndarray
+
+
+def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
+    """Encode texts; without `numbers`, over all features that are in enough of them."""
+    counted = [numbers_of(text) for text in texts]
+    if numbers is None:
+        frequency: Counter[int] = Counter()
+        for counts, _ in counted:
+            frequency.update(counts.keys())
+        numbers = np.array(sorted(n for n, c in frequency.items() if c >= LEAST_TEXTS), np.uint32)
+    place = {int(n): i for i, n in enumerate(numbers)}
+    rows, columns, values = [], [], []
+    for row, (counts, parts) in enumerate(counted):
+        divisor = features.scale(parts)
+        for number, count in counts.items():
+            column = place.get(number)
+            if column is not None:
+                rows.append(row)
+                columns.append(column)
+                values.append(count / divisor)
+    shape = (len(texts), len(numbers))
+    return Encoded(csr_matrix((values, (rows, columns)), shape=shape), numbers)
+
+
+def _regression(
+    matrix: csr_matrix, labels: np.ndarray, weights: np.ndarray, c: float
+) -> LogisticRegression:
+    return LogisticRegression(C=c, max_iter=400, class_weight="balanced").fit(
+        matrix, labels, sample_weight=weights
+    )
+
+
+def _heads(
+    encoded: Encoded, examples: Sequence[Example]
+) -> tuple[LogisticRegression, LogisticRegression]:
+    needs = np.array([e.theme != "none" for e in examples])
+    themes = np.array([THEMES.index(e.theme) if e.theme != "none" else -1 for e in examples])
+    relevance = np.array([RELEVANCE.index(e.relevance) for e in examples])
+    weights = np.array([e.weight for e in examples])
+    return (
+        _regression(encoded.matrix[needs], themes[needs], weights[needs], THEME_C),
+        _regression(encoded.matrix, relevance, weights, RELEVANCE_C),
+    )
+
+
+def fit(examples: Sequence[Example]) -> Weights:
+    """Weights for the examples, not yet calibrated."""
+    full = encode([e.text for e in examples])
+    theme, relevance = _heads(full, examples)
+    spread = np.sqrt(np.asarray(full.matrix.multiply(full.matrix).mean(axis=0)).ravel())
+    size = np.maximum(
+        np.abs(theme.coef_).max(axis=0) / np.abs(theme.coef_).max(),
+        np.abs(relevance.coef_).max(axis=0) / np.abs(relevance.coef_).max(),
+    )
+    best = np.sort(np.argsort(-(size * spread), kind="stable")[:FEATURES])
+    kept = Encoded(full.matrix[:, best], full.numbers[best])
+    theme, relevance = _heads(kept, examples)
+    weights = np.vstack([theme.coef_, relevance.coef_])
+    # One step a head, so that classes of a head stay comparable.
+    steps = [float(np.quantile(np.abs(h.coef_), 0.9995)) / 127 for h in (theme, relevance)]
+    by_class = [steps[0]] * THEME_COUNT + [steps[1]] * len(RELEVANCE)
+    whole = np.clip(np.rint(weights / np.array(by_class)[:, None]), -127, 127).astype(np.int8)
+    return Weights(
+        numbers=kept.numbers,
+        rows=np.ascontiguousarray(whole.T),
+        steps=tuple(by_class),
+        intercepts=tuple(float(x) for x in [*theme.intercept_, *relevance.intercept_]),
+        temperatures=(1.0, 1.0),
+        need_from=0.2,
+    )
+
+
+def temperature(scores: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> float:
+    """The temperature at which the truth is least surprising, on examples that were held out."""
+
+    def surprise(log_temperature: float) -> float:
+        logits = scores / np.exp(log_temperature)
+        logits = logits - logits.max(axis=1, keepdims=True)
+        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return float(-(weights * logs[np.arange(len(truth)), truth]).sum() / weights.sum())
+
+    found = minimize_scalar(surprise, bounds=(-3.0, 3.0), method="bounded")
+    return round(float(np.exp(found.x)), 4)

@@ -1,0 +1,140 @@
+"""Room: training. Made talk to fit and to test on, from briefs of invented companies.
+
+None of these companies is a shipped archetype: the words of an archetype must not help.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from dnr_llm_mock import skeletons
+from dnr_llm_mock.writer import write
+
+ROLES = ("exec", "data_eng", "analytics_eng", "bi", "pm", "finance", "other")
+COMPANIES: tuple[dict[str, object], ...] = (
+    {
+        "tables": {
+            "fact_flight": ["flights", "flight records"], "dim_plane": ["planes", "aircraft list"],
+            "fact_booking": ["bookings", "reservations"], "dim_airport": ["airports"],
+        },
+        "columns": {"tail_number": ["tail number"], "booking_ref": ["booking reference"], "origin": ["origin"]},
+        "vocabulary": {"customer": ["passenger", "traveller"], "product": ["the lounge pass", "the app"],
+                       "metric": ["load factor", "on-time rate", "rebooking rate", "yield"]},
+    },
+    {
+        "tables": {
+            "fact_visit": ["visits", "appointments"], "dim_patient": ["patients", "patient list"],
+            "fact_lab_result": ["lab results", "results"], "dim_ward": ["wards"],
+        },
+        "columns": {"visit_id": ["visit number"], "patient_id": ["patient number"], "ward_code": ["ward code"]},
+        "vocabulary": {"customer": ["patient"], "product": ["the portal", "the day clinic"],
+                       "metric": ["length of stay", "no-show rate", "occupancy", "readmissions"]},
+    },
+    {
+        "tables": {
+            "events": ["events", "product events"], "accounts": ["accounts", "workspaces"],
+            "subscriptions": ["subscriptions", "subs"], "tickets": ["support tickets", "cases"],
+        },
+        "columns": {"account_id": ["account number"], "event_id": ["event id"], "plan_code": ["plan code"]},
+        "vocabulary": {"customer": ["workspace", "admin", "subscriber"], "product": ["the pro plan", "the editor"],
+                       "metric": ["MRR", "weekly actives", "seat expansion", "trial conversion"]},
+    },
+    {
+        "tables": {
+            "meter_reading": ["meter readings", "readings"], "contract": ["contracts"],
+            "bill": ["bills", "invoices"], "grid_point": ["grid points", "connections"],
+        },
+        "columns": {"meter_no": ["meter number"], "contract_no": ["contract number"], "tariff": ["tariff"]},
+        "vocabulary": {"customer": ["household", "client"], "product": ["the green tariff", "the heat pump offer"],
+                       "metric": ["consumption per household", "switch rate", "bad debt", "load forecast error"]},
+    },
+)  # fmt: skip
+STYLES: tuple[dict[str, object], ...] = (
+    {"name": "plain", "traits": {"typo": 0.05}},
+    {
+        "name": "chat",
+        "traits": {"lowercase": 0.8, "typo": 0.25, "no_punctuation": 0.5, "slang": 0.5},
+    },
+    {"name": "formal", "traits": {"formal": 0.9}},
+)
+
+
+@frozen
+class Made:
+    """One made item as the classifier would see it, with its truth."""
+
+    text: str
+    theme: str
+    relevance: str
+    skeleton: str
+    split: str
+    band: str
+    kind: str
+
+
+def packed(answer: dict[str, object], roles: list[str], kind: str, shape: int) -> str:
+    """The item's text, in one of the shapes that a packer may give it."""
+    messages = answer["messages"]
+    if kind == "email":
+        return f"{answer['subject']}\n\n{messages[0]['text']}"  # type: ignore[index]
+    lines = [
+        f"{roles[m['speaker'] % len(roles)]}: {m['text']}" if shape else str(m["text"])
+        for m in messages  # type: ignore[attr-defined]
+    ]
+    return "\n".join(lines)
+
+
+def _brief(
+    kind: str, theme: str | None, relevance: str, band: str, seed: int, draw: random.Random
+) -> dict[str, object]:
+    company = draw.choice(COMPANIES)
+    table = draw.choice(sorted(company["tables"]))  # type: ignore[call-overload]
+    column = draw.choice(sorted(company["columns"]))  # type: ignore[call-overload]
+    other = draw.choice(sorted(company["tables"]))  # type: ignore[call-overload]
+    return {
+        "kind": kind, "theme": theme, "relevance": relevance, "band": band, "table": table,
+        "table_names": company["tables"][table], "column": column,  # type: ignore[index]
+        "column_names": company["columns"][column], "other_table": other,  # type: ignore[index]
+        "speakers": draw.sample(ROLES, 3), "messages": 1 if kind != "slack_thread" else draw.randint(4, 8),
+        "style": draw.choice(STYLES), "vocabulary": company["vocabulary"],
+        "incident": None, "named": draw.random() < 0.5,
+        "closure": draw.choice(("resolved", "open", None)), "joinable": None, "seed": seed,
+    }  # fmt: skip
+
+
+def made(split: str, per_skeleton: int, seed: int) -> Iterator[Made]:
+    """`per_skeleton` items of every skeleton of a split, by kind."""
+    draw = random.Random(seed)  # noqa: S311
+    groups: list[tuple[str, str | None, str]] = [
+        (file, theme, "positive") for theme, file in skeletons.THEME_FILES.items()
+    ]
+    groups += [
+        (skeletons.NEAR_MISSES, None, "hard_negative"),
+        (skeletons.ORDINARY, None, "negative"),
+    ]
+    for file, theme, relevance in groups:
+        for skeleton in skeletons.load(file):
+            if skeleton.split != split:
+                continue
+            kinds = ["nlq"] * per_skeleton if skeleton.is_question else []
+            kinds = kinds or ["slack_thread"] * (per_skeleton - per_skeleton // 4)
+            kinds += ["email"] * (0 if skeleton.is_question else per_skeleton // 4)
+            for kind in kinds:
+                brief = _brief(kind, theme, relevance, skeleton.band, 0, draw)
+                answer = _written(brief, skeleton.name, draw)
+                text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))  # type: ignore[arg-type]
+                yield Made(
+                    text, theme or "none", relevance, skeleton.name, split, skeleton.band, kind
+                )
+
+
+def _written(brief: dict[str, object], skeleton: str, draw: random.Random) -> dict[str, object]:
+    """An answer that uses this skeleton: the writer chooses by seed, so seeds are tried."""
+    while True:
+        answer = write(json.dumps({**brief, "seed": draw.getrandbits(48)}))
+        if answer["skeleton"] == skeleton:
+            return answer
