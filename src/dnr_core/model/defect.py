@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from attrs import field, frozen
+
+from dnr_core.model.schema import _names
 
 
 @frozen
@@ -19,8 +21,8 @@ class DefectRate:
 
     kind: str
     share: float
-    tables: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
-    columns: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    tables: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
+    columns: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     options: Mapping[str, Any] = field(factory=dict, kw_only=True)
 
 
@@ -31,8 +33,8 @@ class IncidentRate:
     kind: str
     per_quarter: float
     size: float
-    tables: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
-    columns: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    tables: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
+    columns: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     options: Mapping[str, Any] = field(factory=dict, kw_only=True)
     breaks: Literal["required_keys", "loads", "values"] = field(default="values", kw_only=True)
     """Which columns an incident may break: one required key, the load time, or one of `columns`."""
@@ -56,14 +58,22 @@ class LagProfile:
     slow_share: float
 
 
+def _rates(values: Iterable[DefectRate]) -> tuple[DefectRate, ...]:
+    return tuple(values)
+
+
+def _incident_rates(values: Iterable[IncidentRate]) -> tuple[IncidentRate, ...]:
+    return tuple(values)
+
+
 @frozen
 class DefectProfile:
     """A named mix of defects. With `lag` None, `loaded_at` is the event time."""
 
     name: str
     title: str
-    rates: tuple[DefectRate, ...] = field(default=(), converter=tuple, kw_only=True)
-    incidents: tuple[IncidentRate, ...] = field(default=(), converter=tuple, kw_only=True)
+    rates: tuple[DefectRate, ...] = field(default=(), converter=_rates, kw_only=True)
+    incidents: tuple[IncidentRate, ...] = field(default=(), converter=_incident_rates, kw_only=True)
     lag: LagProfile | None = field(default=None, kw_only=True)
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 
 from attrs import field, frozen
 
+from dnr_core.model.schema import _names
+
 
 @frozen
 class Incident:
@@ -17,7 +19,7 @@ class Incident:
     id: str
     kind: str
     table: str
-    columns: tuple[str, ...] = field(converter=tuple)
+    columns: tuple[str, ...] = field(converter=_names)
     start: datetime
     end: datetime
     size: float

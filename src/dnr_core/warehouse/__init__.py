@@ -1,6 +1,32 @@
 """Room: warehouse. Makes a company's tables, breaks them on plan, and keeps the truth apart."""
 
+from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask, RowCopies
+from dnr_core.warehouse.describe import WarehouseDescription, describe, read_incidents
 from dnr_core.warehouse.generate import WarehouseFolder, generate_warehouse
-from dnr_core.warehouse.incidents import expected_volumes, plan_incidents
+from dnr_core.warehouse.incidents import (
+    company_of,
+    expected_volumes,
+    plan_incidents,
+    planned_incidents,
+)
+from dnr_core.warehouse.plan import Plan, make_plan
+from dnr_core.warehouse.repair import repair
 
-__all__ = ["WarehouseFolder", "expected_volumes", "generate_warehouse", "plan_incidents"]
+__all__ = [
+    "CellChange",
+    "DefectOutcome",
+    "DefectTask",
+    "Plan",
+    "RowCopies",
+    "WarehouseDescription",
+    "WarehouseFolder",
+    "company_of",
+    "describe",
+    "expected_volumes",
+    "generate_warehouse",
+    "make_plan",
+    "plan_incidents",
+    "planned_incidents",
+    "read_incidents",
+    "repair",
+]

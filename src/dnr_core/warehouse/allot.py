@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 

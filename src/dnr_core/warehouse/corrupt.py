@@ -7,12 +7,12 @@ kind returns is written into the table and, cell by cell, into the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 
 from dnr_core.model import Company, ForeignKey, Incident, Parent, Schema, Table
 from dnr_core.warehouse.draw import Indices
@@ -48,8 +48,8 @@ class RowCopies:
 class DefectOutcome:
     """What a kind did to its rows."""
 
-    changes: tuple[CellChange, ...] = field(default=(), converter=tuple)
-    copies: tuple[RowCopies, ...] = field(default=(), converter=tuple)
+    changes: Sequence[CellChange] = ()
+    copies: Sequence[RowCopies] = ()
 
 
 @frozen

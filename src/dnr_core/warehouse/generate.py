@@ -132,7 +132,7 @@ def _finished(plan: Plan, out: Path, meta: Path) -> Manifest | None:
     return None
 
 
-def _begin(folder: Path, fingerprint: str) -> Path:
+def staged(folder: Path, fingerprint: str) -> Path:
     """Return the staging folder, emptied where it was begun for another plan."""
     stage = staging(folder)
     with disk_errors(folder):
@@ -150,9 +150,9 @@ def _begin(folder: Path, fingerprint: str) -> Path:
 def _make(
     plan: Plan, catalogue: Catalogue, out: Path, meta: Path, workers: int, progress: Progress
 ) -> Manifest:
-    stage = _begin(out, plan.fingerprint)
+    stage = staged(out, plan.fingerprint)
     know_truth = truth_is_there(meta, plan.fingerprint)
-    truth = stage if know_truth else _begin(meta, plan.fingerprint)
+    truth = stage if know_truth else staged(meta, plan.fingerprint)
     records = _make_parts(plan, out, meta, stage, truth, workers, progress, know_truth=know_truth)
     if not know_truth:
         with disk_errors(meta):
@@ -254,7 +254,7 @@ def _manifest(
 
 def _write_empty(plan: Plan, catalogue: Catalogue, out: Path) -> WarehouseFolder:
     """Write each table's first part with its types and no rows."""
-    stage = _begin(out, f"dry run of {plan.fingerprint}")
+    stage = staged(out, f"dry run of {plan.fingerprint}")
     files: dict[str, str] = {}
     for table in plan.archetype.schema.tables:
         relative = part_path(table.name, 0)

@@ -8,15 +8,20 @@ them, so whoever wants a company's incidents (made talk, for one) plans them ane
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dnr_core.errors import InputError
 from dnr_core.model import Archetype, Company, DefectProfile, Incident, IncidentRate, Table
 from dnr_core.warehouse.calendar import History
 from dnr_core.warehouse.draw import exactly, generator, one_below
+from dnr_core.workspace import Manifest
+
+if TYPE_CHECKING:
+    from dnr_core.catalogue import Catalogue
 
 BUSY_ROWS_A_DAY: Final = 500
 """From this many rows a local day on, a one-day event can be told from chance (definitions)."""
@@ -140,6 +145,47 @@ def plan_incidents(
                 )
             )
     return tuple(planned)
+
+
+def company_of(manifest: Manifest) -> Company:
+    """Return the company that a finished warehouse's manifest tells of.
+
+    Raises:
+        InputError: it is not the manifest of a made warehouse.
+    """
+    told = manifest.settings
+    try:
+        return Company(
+            archetype=manifest.archetype,
+            seed=int(told["seed"]),
+            scale=float(told["scale"]),
+            months=int(told["months"]),
+            as_of=datetime.fromisoformat(told["as_of"]),
+            tz=str(told["tz"]),
+            trajectory=str(told["trajectory"]),
+            snapshot_days=int(told["snapshot_days"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the manifest of {manifest.archetype or 'this folder'} does not tell the company "
+            f"that was made: {error}"
+        ) from None
+
+
+def planned_incidents(
+    manifest: Manifest, archetype: Archetype, catalogue: Catalogue
+) -> tuple[Incident, ...]:
+    """Return the incidents of a finished warehouse from its manifest alone; opens no truth.
+
+    Raises:
+        InputError: it is not the manifest of a made warehouse.
+        UnknownNameError: its profile is not installed.
+    """
+    if "quality" not in manifest.settings:
+        raise InputError("the manifest names no quality profile, so it is of no made warehouse")
+    company = company_of(manifest)
+    profile = catalogue.profile(str(manifest.settings["quality"]))
+    return plan_incidents(archetype, company, profile, expected_volumes(archetype, company))
 
 
 def rate_of(incident: Incident, profile: DefectProfile) -> IncidentRate:

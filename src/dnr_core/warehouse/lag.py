@@ -25,9 +25,9 @@ def base_lag_us(company: Company, lag: LagProfile, table: str, chunk: int, rows:
     rng = generator(company.seed, company.archetype, "lag", table, chunk)
     # Four draws of 16 bits a word; little-endian on every machine.
     words = raw(rng, (2 * rows + 3) // 4).astype("<u8").view("<u2")
-    draws = words[: 2 * rows].reshape(2, rows).astype(np.int64)
+    draws: Indices = words[: 2 * rows].reshape(2, rows).astype(np.int64)
     low, high = (minutes * 60 for minutes in lag.usual_minutes)
-    seconds = np.minimum(draws[0], draws[1])
+    seconds: Indices = np.minimum(draws[0], draws[1])
     seconds += draws[0]
     seconds += draws[1]
     # min + (first + second) is 2 min + max.

@@ -8,7 +8,7 @@ from fractions import Fraction
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import asdict, frozen
+from attrs import frozen
 
 from dnr_core.config.settings import DEFAULT_AS_OF, SCALES, WarehouseSettings
 from dnr_core.errors import ConfigError, PluginError
@@ -259,13 +259,13 @@ def _synthesis(archetype: Archetype) -> Synthesis:
         raise PluginError(f"archetype {archetype.name!r}: {error}") from error
     owners: dict[str, str] = {}
     for family in synthesis.families:
-        for table in family.tables:
-            if table not in archetype.schema or table in owners:
-                fault = f"is also in {owners[table]!r}" if table in owners else "is not declared"
+        for name in family.tables:
+            if name not in archetype.schema or name in owners:
+                fault = f"is also in {owners[name]!r}" if name in owners else "is not declared"
                 raise PluginError(
-                    f"archetype {archetype.name!r}, family {family.name!r}: table {table!r} {fault}"
+                    f"archetype {archetype.name!r}, family {family.name!r}: table {name!r} {fault}"
                 )
-            owners[table] = family.name
+            owners[name] = family.name
     for table in archetype.schema.tables:
         if table.name not in owners:
             raise PluginError(
@@ -293,11 +293,11 @@ def make_plan(
         ConfigError: a setting, name or mix of rates that cannot be used.
         PluginError: the archetype's synthesis is faulty.
     """
-    kind_of = catalogue.archetype(archetype) if isinstance(archetype, str) else archetype
+    kind_of = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
     profile = catalogue.profile(settings.quality)
     synthesis = _synthesis(kind_of)
     company = company_from(kind_of, settings, settings.scale if scale is None else scale)
-    names = {rate.kind for rate in (*profile.rates, *profile.incidents)}
+    names = {rate.kind for rate in profile.rates} | {rate.kind for rate in profile.incidents}
     kinds = {name: catalogue.defect_kind(name) for name in sorted(names)}
     for rate in profile.incidents:
         _check_names(rate, kind_of, profile)
@@ -324,8 +324,3 @@ def _versions() -> dict[str, str]:
     for name in ("dnr-core", "pyarrow", "numpy"):
         found[name] = metadata.version(name)
     return found
-
-
-def profile_as_json(profile: DefectProfile) -> Any:
-    """Return a profile as plain values."""
-    return asdict(profile)

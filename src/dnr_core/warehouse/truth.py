@@ -58,14 +58,16 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
     Files that others keep in the folder (labels of made talk) stay where they are.
     """
     pieces = stage / LEDGER_PIECES
-    with whole_file(stage / LEDGER) as handle:
-        with pq.ParquetWriter(handle, LEDGER_SCHEMA, compression="zstd") as writer:
-            for record in records:
-                piece = pq.ParquetFile(pieces / f"{record.family}-{record.part:05d}.parquet")
-                for group in range(piece.num_row_groups):
-                    rows = piece.read_row_group(group)
-                    writer.write_table(rows, row_group_size=max(1, rows.num_rows))
-                piece.close()
+    with (
+        whole_file(stage / LEDGER) as handle,
+        pq.ParquetWriter(handle, LEDGER_SCHEMA, compression="zstd") as writer,
+    ):
+        for record in records:
+            piece = pq.ParquetFile(pieces / f"{record.family}-{record.part:05d}.parquet")
+            for group in range(piece.num_row_groups):
+                rows = piece.read_row_group(group)
+                writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+            piece.close()
     with whole_file(stage / INCIDENTS) as handle:
         pq.write_table(incidents_table(plan.incidents), handle, compression="zstd")
     others: dict[str, str] = {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from dnr_core.warehouse.allot import micros
 from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
+from dnr_core.warehouse.draw import Indices
 
 _BACKFILL_SPEED: Final = 12
 """Rows that piled up are loaded this many times faster than they came."""
@@ -31,6 +31,6 @@ def stand_still(task: DefectTask) -> DefectOutcome:
     return _moved(task, end_us + (task.loaded_us[task.rows] - start_us) // _BACKFILL_SPEED)
 
 
-def _moved(task: DefectTask, loads_us: np.ndarray) -> DefectOutcome:  # type: ignore[type-arg]
+def _moved(task: DefectTask, loads_us: Indices) -> DefectOutcome:
     values = pa.array(loads_us).cast(pa.timestamp("us"))
     return DefectOutcome([CellChange(task.table.loaded_at or "", task.rows, values)])
