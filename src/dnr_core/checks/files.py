@@ -55,7 +55,11 @@ def _views(
         folder = folders[name]
         if folder is None:
             continue
-        for view, paths in _files_by_view(name, manifest, schema).items():
+        listed = sorted(manifest.files)
+        if name == "meta":
+            # Ledger and labels are written by different commands, each with a manifest of its own.
+            listed = sorted(path.name for path in folder.glob("*.parquet"))
+        for view, paths in _files_by_view(name, listed, schema).items():
             files = [str(folder / path) for path in paths]
             try:
                 # The relational API takes paths as values, so no name is ever pasted into SQL.
@@ -70,9 +74,9 @@ def _views(
                 ) from None
 
 
-def _files_by_view(kind: str, manifest: Manifest, schema: Schema) -> dict[str, list[str]]:
+def _files_by_view(kind: str, listed: list[str], schema: Schema) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for path in sorted(manifest.files):
+    for path in listed:
         if not path.endswith(".parquet"):
             continue
         table = path.split("/", 1)[0]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, frozen
 
 from dnr_core.checks.files import opened
+from dnr_core.comms.causes import read_premises
 from dnr_core.errors import DnrError, InputError
 from dnr_core.model import Check, CheckContext, CheckResult, load
 from dnr_core.progress import Progress, Silent
@@ -120,7 +121,7 @@ def validate(
         context = CheckContext(
             archetype=archetype,
             catalogue=catalogue,
-            company=_company(manifests["warehouse"]),
+            company=read_premises(warehouse, archetype).company,
             profile=catalogue.profile(str(manifests["warehouse"].settings["quality"])),
             settings=settings,
             warehouse=warehouse,
@@ -156,12 +157,6 @@ def _manifests(folders: dict[str, Path | None]) -> dict[str, Manifest]:
                 hint="give the folders of one company",
             )
     return manifests
-
-
-def _company(manifest: Manifest) -> Any:
-    from dnr_core.warehouse import company_of
-
-    return company_of(manifest)
 
 
 def _run(check: Check, context: CheckContext) -> list[CheckResult]:

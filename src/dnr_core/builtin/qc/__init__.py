@@ -1,0 +1,1 @@
+"""Room: builtin. What the builtin QC checks do, one module a subject."""
