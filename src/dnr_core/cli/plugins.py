@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import click
 
 from dnr_core.cli.options import CallOptions
 from dnr_core.cli.options import command as dnr_command
-from dnr_core.cli.output import show, table
+from dnr_core.cli.output import show
+
+WIDTH = 100
 
 
 @dnr_command(
@@ -26,17 +30,16 @@ def command(options: CallOptions) -> None:
     from dnr_core.context import open_context
 
     catalogue = open_context(options.config, without=options.without).catalogue
-    rows = [
-        (
-            plugin.name,
-            f"{plugin.distribution} {plugin.version}",
-            "; ".join(
-                f"{KIND_TITLES[kind]}: {', '.join(names)}" for kind, names in plugin.brings.items()
-            ),
-        )
-        for plugin in catalogue.plugins
-    ]
-    text = table(("plugin", "distribution", "brings"), rows)
+    lines = []
+    for plugin in catalogue.plugins:
+        lines.append(f"{plugin.name} ({plugin.distribution} {plugin.version})")
+        for kind, names in plugin.brings.items():
+            title = f"{KIND_TITLES[kind]}{'s' if len(names) > 1 else ''}"
+            wrapped = fill(
+                ", ".join(names), WIDTH, initial_indent=f"  {title:<16}", subsequent_indent=" " * 18
+            )
+            lines.append(wrapped)
+    text = "\n".join(lines)
     if catalogue.problems:
         text += "\n\nproblems\n" + "\n".join(f"  {problem}" for problem in catalogue.problems)
     if not catalogue.archetypes:
