@@ -103,9 +103,10 @@ class Guardrail:
     """An archetype's own check of health, shown in `data_health.json` under `name`.
 
     `settings_path` is where its settings lie in the configuration (below `report.`), and
-    `settings` the attrs class that reads them. `measure(tables, settings, local_clock)` is the
-    callable or its dotted path; `local_clock` has `day(ts)` and `hour(ts)`, integer columns in the
-    business zone, and it returns `GuardrailResult` through `execute(expression) -> list of dicts`.
+    `settings` the attrs class that reads them. `measure(tables, settings, local_clock, execute)`
+    is the callable or its dotted path; it returns a `GuardrailResult`. `tables` are as they lie,
+    duplicates and all; `local_clock` has `day(ts)` and `hour(ts)`, integer columns in the business
+    zone, and `seconds(ts)`, whole seconds since 1970; `execute(expression) -> list of dicts`.
     """
 
     name: str

@@ -21,7 +21,8 @@ ARROW_TYPES: Final[Mapping[str, pa.DataType]] = {
     "float64": pa.float64(),
     "string": pa.string(),
     "bool": pa.bool_(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
+    # Naive and in UTC, as they lie in Parquet.
+    "timestamp": pa.timestamp("us"),
     "date": pa.date32(),
 }
 """The Arrow type of each column type that synthetic tables may have."""
