@@ -2,5 +2,6 @@
 
 from dnr_core.comms.generate import CommsFolder, generate_comms
 from dnr_core.comms.read import read_comms
+from dnr_core.comms.real import ImportedFolder, import_comms
 
-__all__ = ["CommsFolder", "generate_comms", "read_comms"]
+__all__ = ["CommsFolder", "ImportedFolder", "generate_comms", "import_comms", "read_comms"]

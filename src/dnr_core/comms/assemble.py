@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import evolve, frozen
 
-from dnr_core.comms.clock import US_PER_SECOND
+from dnr_core.comms.clock import US_PER_SECOND, WEEKDAYS
 from dnr_core.comms.draw import Draw
 from dnr_core.comms.features import features_of
 from dnr_core.comms.nlq import outcome_of, sql_for
 from dnr_core.comms.people import Person
+from dnr_core.comms.rows import table_of
 from dnr_core.comms.tables import BUCKETS, COMMS_USERS, EMAIL_MESSAGES, LABELS, NLQ, SLACK_MESSAGES
 from dnr_core.comms.threads import Company, Planned
-from dnr_core.comms.write import CHARS_PER_TOKEN, TEXT_TOKENS, Briefs, Written
+from dnr_core.comms.write import CHARS_PER_TOKEN, TEXT_TOKENS, Briefs, Written, within
 
 CHANNELS_A_BUCKET: Final = 4
 _LINKS: Final = (
@@ -29,6 +30,17 @@ _LINKS: Final = (
 _ATTACHMENTS: Final = ("screenshot_{n}.png", "numbers_{n}.xlsx", "export_{n}.csv", "notes_{n}.pdf")
 _COMMANDS: Final = ("make deploy", "git rebase main", "npm run build", "def retry(call):", "ls -la")
 _BUCKET_PLACES: Final = {bucket: place for place, bucket in enumerate(BUCKETS)}
+_WHERE: Final = (
+    "This is in {name}.",
+    "It is {name} that I look at.",
+    "Seen in {name}, since {day}.",
+    "I mean {name}.",
+    "All of it in {name}, from {day} on.",
+    "That is {name}, by the way.",
+)
+"""Added where a writer leaves out which table an incident's thread is about."""
+_WHERE_PERCENT: Final = 30
+"""How often it is added to talk that no incident causes."""
 _LINK_PERCENT: Final = 9
 _ATTACHMENT_PERCENT: Final = 6
 _CODE_PERCENT: Final = 5
@@ -100,6 +112,32 @@ class _Dressing:
         return text + more if len(text) + len(more) <= self._limit else text
 
 
+def naming_table(company: Company, briefs: Briefs, item: Planned, written: Written) -> Written:
+    """Return the words with the table named, where an incident's thread does not name it.
+
+    Talk without key words only describes. Other talk about a table gets such a sentence now
+    and then, so that it tells nothing about what the talk is.
+    """
+    topic = item.topic
+    if topic is None or not topic.table or item.source == "nlq" or item.band == "no_keyword":
+        return written
+    names = (topic.table, *briefs.names_of(topic.table))
+    draw = Draw(company.seed, item.source, "where", item.key)
+    if _named(_said(written), names) or (item.cause is None and not draw.chance(_WHERE_PERCENT)):
+        return written
+    name = topic.table if item.named else draw.pick(briefs.names_of(topic.table))
+    if item.source == "email":
+        return evolve(written, subject=f"{written.subject} ({name})")
+    start_us = item.cause.start_us if item.cause else item.at_us
+    day = WEEKDAYS[company.clock.local(start_us).weekday()]
+    sentence = draw.pick(_WHERE).format(name=name, day=day)
+    speaker, text = written.messages[0]
+    limit = TEXT_TOKENS[item.source] * CHARS_PER_TOKEN - len(sentence) - 2
+    text = within(text, limit)
+    said = f"{text}{'' if text[-1:] in '.?!' else '.'} {sentence}"
+    return evolve(written, messages=((speaker, said), *written.messages[1:]))
+
+
 def slack_table(
     company: Company, planned: Sequence[Planned], words: Mapping[int, Written], ids: Ids
 ) -> pa.Table:
@@ -142,7 +180,7 @@ def slack_table(
                     found.has_code,
                 )
             )
-    return _table(rows, SLACK_MESSAGES)
+    return table_of(rows, SLACK_MESSAGES)
 
 
 def email_table(
@@ -183,7 +221,7 @@ def email_table(
                 found.has_code,
             )
         )
-    return _table(rows, EMAIL_MESSAGES)
+    return table_of(rows, EMAIL_MESSAGES)
 
 
 def nlq_table(
@@ -209,13 +247,13 @@ def nlq_table(
                 outcome.rows,
             )
         )
-    return _table(rows, NLQ)
+    return table_of(rows, NLQ)
 
 
 def users_table(people: Sequence[Person], sources: Sequence[str]) -> pa.Table:
     """Return `comms_users`: each person once a source."""
     rows = [(source, person.user_id, person.role) for source in sources for person in people]
-    return _table(rows, COMMS_USERS)
+    return table_of(rows, COMMS_USERS)
 
 
 def labels_table(
@@ -244,14 +282,14 @@ def labels_table(
                 item.band,
             )
         )
-    return _table(rows, LABELS)
+    return table_of(rows, LABELS)
 
 
 def _entities(briefs: Briefs, item: Planned, written: Written) -> tuple[list[str], list[str]]:
     topic = item.topic
     if topic is None or not topic.table:
         return [], []
-    said = " ".join((written.subject, *(text for _, text in written.messages))).casefold()
+    said = _said(written)
     tables, columns = [topic.table], []
     if topic.other_table and _named(said, (topic.other_table, *briefs.names_of(topic.other_table))):
         tables.append(topic.other_table)
@@ -260,6 +298,10 @@ def _entities(briefs: Briefs, item: Planned, written: Written) -> tuple[list[str
     ):
         columns.append(f"{topic.table}.{topic.column}")
     return tables, columns
+
+
+def _said(written: Written) -> str:
+    return " ".join((written.subject, *(text for _, text in written.messages))).casefold()
 
 
 def _named(said: str, names: Sequence[str]) -> bool:
@@ -274,14 +316,3 @@ def _subject(item: Planned, words: Mapping[int, Written]) -> str:
     if root is not None:
         return f"Re: {root.subject}"
     return words[item.key].subject
-
-
-def _table(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(schema)
-    arrays = [
-        pa.array(values, type=pa.int64()).cast(field.type)
-        if pa.types.is_timestamp(field.type)
-        else pa.array(values, type=field.type)
-        for values, field in zip(columns, schema, strict=True)
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)

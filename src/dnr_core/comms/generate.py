@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from dnr_core.comms import assemble
 from dnr_core.comms.causes import causes_of, read_premises
@@ -126,6 +126,7 @@ def generate_comms(
         claim(out, KIND)
         stack.enter_context(held(meta))
         words = write_words(briefs, plan, settings, catalogue, progress)
+        words = _naming_tables(company, briefs, plan, words)
         tables = _tables(company, plan, words)
         labels = {
             source: assemble.labels_table(
@@ -163,6 +164,20 @@ def _tables(
         name: make(company, plan[source], words.written[source], assemble.ids_of(plan[source]))
         for name, (source, make) in makers.items()
     }
+
+
+def _naming_tables(
+    company: Company, briefs: Briefs, plan: Mapping[str, Sequence[Planned]], words: Words
+) -> Words:
+    named = {
+        source: {
+            item.key: assemble.naming_table(company, briefs, item, words.written[source][item.key])
+            for item in planned
+            if item.key in words.written[source]
+        }
+        for source, planned in plan.items()
+    }
+    return evolve(words, written=named)
 
 
 def write_parquet(path: Path, table: pa.Table) -> str:

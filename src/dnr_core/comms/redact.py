@@ -1,8 +1,7 @@
 """Room: comms. Takes out of a text what looks like an address, phone, card or account number.
 
 It errs on the side of taking out: a bare number of eight digits or more is taken for an account,
-unless it is a day (20250131). Dates, times, amounts with thousands separators, versions of three
-parts and names of tables stay.
+unless it is a day (20250131). Dates, times, amounts with thousands separators, versions of three parts, names of tables stay, and so do decimal fractions and the hashes of commits.
 """
 
 from __future__ import annotations
@@ -47,7 +46,9 @@ _DATE: Final = re.compile(
     r"(?:19|20)\d\d([\-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)|(?:0?[1-9]|[12]\d|3[01])([\-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d(?!\d)"
 )
 _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
-_INSIDE: Final = re.compile(r"\d{8,}")
+_INSIDE: Final = re.compile(r"[^\W_]*\d{8,}[^\W_]*")
+_HASH: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{20,}")
+_FLOAT: Final = re.compile(r"\d+\.\d+")
 _KEPT_CONTROLS: Final = {"\n", "\t"}
 
 
@@ -70,7 +71,7 @@ def redact(text: str, names: re.Pattern[str] | None = None) -> str:
         text = _STREET.sub("[address]", text)
         text = _IP.sub("[address]", text)
         text = _DIGITS.sub(_number, text)
-        text = _INSIDE.sub(lambda match: _run(match.group()), text)
+        text = _INSIDE.sub(_inside, text)
     return text
 
 
@@ -111,9 +112,19 @@ def _number(match: re.Match[str]) -> str:
         return text[: len(text) - len(rest)] + (_DIGITS.sub(_number, rest) if rest else "")
     if text.isdigit():
         return _run(text)
+    if _FLOAT.fullmatch(text):
+        return text
     if len(digits) >= 13:
         return "[card]" if len(digits) <= 19 else "[account]"
     return "[phone]"
+
+
+def _inside(match: re.Match[str]) -> str:
+    """Return a word with its long numbers taken out, unless it is a hash (of a commit, say)."""
+    word = match.group()
+    if _HASH.fullmatch(word):
+        return word
+    return re.sub(r"\d{8,}", lambda run: _run(run.group()), word)
 
 
 def _run(digits: str) -> str:

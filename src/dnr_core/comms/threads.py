@@ -22,15 +22,26 @@ RELEVANCE_MIX: Final[Mapping[str, int]] = {"positive": 45, "hard_negative": 20, 
 BAND_MIX: Final[Mapping[str, int]] = {"plain": 50, "indirect": 35, "no_keyword": 15}
 CAUSED_PERCENT: Final = 25
 
-# Themes that incidents have make up a third of the positives, so a quarter of all threads cannot
-# be positives about incidents; the rest of the quarter is near-misses about them ("all clear").
-_CAUSED_FIRST: Final[Mapping[str, int]] = {"positive": 90, "hard_negative": 70}
+SYMPTOMS: Final[Mapping[str, tuple[str, ...]]] = {
+    "join_keys_orphans": (
+        "revenue_coverage_mapping",
+        "attribution_funnel_gaps",
+        "metric_definition_mismatch",
+    ),
+    "freshness_ingest_lag": ("metric_definition_mismatch", "revenue_coverage_mapping"),
+    "duplicates_dedup": ("metric_definition_mismatch", "revenue_coverage_mapping"),
+}
+"""As what an incident of a theme shows to people who do not know its cause."""
+
+# The themes that incidents are of make up a third of the positives, and a quarter of all threads is
+# more than half of them: so people also tell of the symptoms. Shares are of those that could be.
+_CAUSED_FIRST: Final[Mapping[str, int]] = {"own": 90, "symptom": 75, "near_miss": 0}
 _LATE_EVERY: Final = 25
 _WEEKEND_NOTICE: Final = 1
 _WEEKDAY_NOTICE: Final = 4
 _NAMED_PERCENT: Final = 60
 _MESSAGES: Final = (4, 8)
-_REPLY_EVERY: Final = 4
+_REPLY_EVERY: Final = 3
 
 
 @frozen
@@ -101,19 +112,24 @@ def _causes(
 ) -> dict[int, tuple[Cause, bool]]:
     """Return which threads an incident causes, and whether they come late.
 
-    Positives about the incident's theme come first, then near-misses, so that the mix stays exact.
+    Positives about the incident's own theme come first, then ones about a symptom of it, and
+    near-misses last, so that the mix of themes stays exact.
     """
-    by_theme: dict[str, list[Cause]] = {}
+    own: dict[str, list[Cause]] = {}
+    symptom: dict[str, list[Cause]] = {}
     for cause in company.causes:
-        by_theme.setdefault(cause.theme, []).append(cause)
-    if not by_theme:
+        own.setdefault(cause.theme, []).append(cause)
+        for theme in SYMPTOMS.get(cause.theme, ()):
+            symptom.setdefault(theme, []).append(cause)
+    if not own:
         return {}
+    eligible = {
+        "own": [n for n, theme in themes.items() if theme in own],
+        "symptom": [n for n, theme in themes.items() if theme in symptom and theme not in own],
+        "near_miss": [n for n, name in enumerate(relevance) if name == "hard_negative"],
+    }
     first: list[int] = []
     then: list[int] = []
-    eligible = {
-        "positive": [n for n, theme in themes.items() if theme in by_theme],
-        "hard_negative": [n for n, name in enumerate(relevance) if name == "hard_negative"],
-    }
     for name, percent in _CAUSED_FIRST.items():
         cut = len(eligible[name]) * percent // 100
         first += eligible[name][:cut]
@@ -121,7 +137,8 @@ def _causes(
     target = (len(relevance) * CAUSED_PERCENT + 50) // 100
     chosen: dict[int, tuple[Cause, bool]] = {}
     for place, n in enumerate((first + then)[:target]):
-        pool = by_theme[themes[n]] if n in themes else list(company.causes)
+        theme = themes.get(n, "")
+        pool = own.get(theme) or symptom.get(theme) or list(company.causes)
         weights = {i: _notice(company.clock, cause) for i, cause in enumerate(pool)}
         draw = Draw(company.seed, source, "cause", n)
         chosen[n] = (pool[draw.weighted(weights)], place % _LATE_EVERY == _LATE_EVERY - 1)
@@ -175,15 +192,23 @@ def _topic(
     company: Company, relevance: str, theme: str | None, cause: Cause | None, draw: Draw
 ) -> Topic | None:
     if cause is not None:
-        incident = cause.incident
-        table = company.topics.archetype.schema[incident.table]
-        topic = company.topics.on(cause.theme, table, draw, incident.columns)
-        return topic if theme else evolve(topic, theme=None)
+        return _topic_of(company, theme, cause, draw)
     if theme is not None:
         return company.topics.draw(theme, draw)
     if relevance == "hard_negative":
         return Topic(None, company.topics.any_table(draw).name)
     return None
+
+
+def _topic_of(company: Company, theme: str | None, cause: Cause, draw: Draw) -> Topic:
+    """Return the topic of a thread that an incident causes: its table, and its column if that fits."""
+    incident = cause.incident
+    table = company.topics.archetype.schema[incident.table]
+    if theme is None:
+        return Topic(None, table.name)
+    loads = table.loaded_at in incident.columns
+    columns = incident.columns if theme == cause.theme or not loads else ()
+    return company.topics.on(theme, table, draw, columns)
 
 
 def _closure(relevance: str, draw: Draw) -> str | None:
@@ -194,16 +219,15 @@ def _closure(relevance: str, draw: Draw) -> str | None:
 
 
 def _reply(company: Company, mails: list[Planned]) -> list[Planned]:
-    """Make every fourth mail of a subject an answer to the one before it in time.
+    """Make every third mail about one thing an answer to the one before it.
 
     Mails about incidents stay roots, so that what starts a thread is near its incident.
     """
     groups: dict[tuple[object, ...], list[Planned]] = {}
     for mail in mails:
-        if mail.cause is None:
-            table = mail.topic.table if mail.topic else None
-            theme = mail.topic.theme if mail.topic else None
-            groups.setdefault((mail.relevance, theme, table, mail.bucket), []).append(mail)
+        topic = mail.topic
+        if mail.cause is None and topic is not None and topic.theme is not None:
+            groups.setdefault((topic.theme, topic.table, mail.bucket), []).append(mail)
     answers: dict[int, Planned] = {}
     for group in groups.values():
         for place in range(_REPLY_EVERY - 1, len(group), _REPLY_EVERY):

@@ -64,7 +64,9 @@ class Topics:
     def __init__(self, archetype: Archetype, seed: int) -> None:
         self.archetype = archetype
         self._revenue = {stream.table for stream in archetype.revenue_streams}
-        self._weights = {theme: self._table_weights(theme, seed) for theme in THEMES}
+        self._weights: dict[str, Mapping[str, int]] = {
+            theme: self._table_weights(theme, seed) for theme in THEMES
+        }
 
     def draw(self, theme: str, draw: Draw) -> Topic:
         """Return a topic of `theme`, on one of the tables that it fits."""

@@ -58,7 +58,10 @@ class Unread:
 class Members(Protocol):
     """Files of an export, by POSIX path below its root."""
 
-    names: tuple[str, ...]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All members, in order."""
+        ...
 
     def read(self, name: str) -> bytes:
         """Return the bytes of a member.

@@ -1,0 +1,189 @@
+"""Room: comms. One mail of any kind of brokenness: its headers, its own words, its attachments."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.errors import MessageError
+from email.header import decode_header
+from email.message import EmailMessage, Message
+from email.utils import getaddresses, parsedate_to_datetime
+from typing import Final
+
+from dnr_core.comms.importers.quotes import html_text, own_words
+
+# What the standard parser is known to raise on headers that break the rules.
+BROKEN: Final = (
+    ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError, MessageError,
+)  # fmt: skip
+_POLICY: Final = email.policy.default
+_MAX_BODY: Final = 1_000_000
+_YEARS: Final = range(1980, 2100)
+_ADDRESS: Final = re.compile(r"[^\s<>,;:\"()]{1,128}@[^\s<>,;:\"()]{1,255}")
+
+
+def parse(content: bytes) -> EmailMessage:
+    """Parse a mail; one that breaks the rules is read as far as it goes."""
+    message = email.message_from_bytes(content, policy=_POLICY)
+    if not isinstance(message, EmailMessage):
+        raise MessageError("not a mail")
+    return message
+
+
+def header(message: Message, name: str) -> str:
+    """Return a header as text, "" where it is absent; a broken one as far as it can be decoded."""
+    try:
+        value = message.get(name)
+        return " ".join(str(value).split()) if value is not None else ""
+    except BROKEN:
+        raw = next((v for k, v in message.raw_items() if k.lower() == name.lower()), "")
+        return _decoded(str(raw))
+
+
+def _decoded(raw: str) -> str:
+    try:
+        parts = decode_header(raw)
+        text = "".join(
+            part if isinstance(part, str) else decoded(part, charset or "ascii")
+            for part, charset in parts
+        )
+    except BROKEN:
+        text = raw
+    return " ".join(text.split())
+
+
+def addresses(message: Message, *names: str) -> list[tuple[str, str]]:
+    """Return names and addresses of all headers of these names, each address once, lower case."""
+    raw: list[str] = []
+    for name in names:
+        wanted = name.lower()
+        raw += [str(value) for key, value in message.raw_items() if key.lower() == wanted]
+    found: dict[str, str] = {}
+    for title, address in getaddresses([" ".join(value.split()) for value in raw]):
+        if "@" in address:
+            found.setdefault(address.strip().lower(), _decoded(title))
+    if not found:
+        for value in raw:
+            for match in _ADDRESS.finditer(value):
+                found.setdefault(match.group().lower(), "")
+    return [(title, address) for address, title in found.items()]
+
+
+def sent_at_us(message: Message, fallback: str = "") -> int | None:
+    """Return when a mail was sent, microseconds in UTC: its date, when it was received, or None.
+
+    `fallback` is the line with which an mbox separates mails.
+    """
+    received = [str(value).rpartition(";")[2] for value in _all(message, "Received")]
+    dates = [*_all(message, "Date"), *_all(message, "Resent-Date"), *received]
+    separator = re.search(r"\w{3} \w{3} +\d+ [\d:]{5,8}(?: \w{3,5})? \d{4}", fallback)
+    for value in (*dates, *([_asctime(separator.group())] if separator else ())):
+        try:
+            instant = parsedate_to_datetime(re.sub(r"\([^()]*\)", "", value).strip())
+            instant = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+            if instant.year in _YEARS:
+                delta = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+                return (delta.days * 86_400 + delta.seconds) * 1_000_000
+        except (*BROKEN, OverflowError):
+            continue
+    return None
+
+
+def _asctime(text: str) -> str:
+    parts = text.split()
+    return f"{parts[2]} {parts[1]} {parts[-1]} {parts[3]} +0000"
+
+
+def _all(message: Message, name: str) -> list[str]:
+    return [str(value) for key, value in message.raw_items() if key.lower() == name.lower()]
+
+
+def decoded(content: bytes, charset: str) -> str:
+    """Return bytes as text in the charset they claim, else in UTF-8, else in Windows-1252."""
+    for name in (charset.strip().strip("'\"").lower(), "utf-8"):
+        try:
+            return content.decode(_CHARSETS.get(name, name))
+        except (LookupError, ValueError):
+            continue
+    return content.decode("cp1252", "replace")
+
+
+_CHARSETS: Final = {"iso-8859-8-i": "iso-8859-8", "x-sjis": "shift_jis", "x-gbk": "gbk",
+                    "ks_c_5601-1987": "euc_kr", "utf8mb4": "utf-8", "ansi_x3.110-1983": "latin-1",
+                    "windows-874": "cp874", "us-ascii": "ascii"}  # fmt: skip
+
+
+def body_text(message: EmailMessage) -> str:
+    """Return the writer's own words, from the plain text where there is some, else from HTML."""
+    plain: list[str] = []
+    html: list[str] = []
+    for part in _own_parts(message):
+        if is_attachment(part):
+            continue
+        kind = part.get_content_type()
+        if kind == "text/plain":
+            plain.append(_content(part))
+        elif kind == "text/html":
+            html.append(_content(part))
+    text = own_words("\n".join(plain))
+    if not text and any(part.strip() for part in html):
+        text = own_words("\n".join(html_text(part) for part in html))
+    return text
+
+
+def attachment_names(message: EmailMessage) -> list[str]:
+    """Return the names of what is attached, in order; "attachment" where one has none."""
+    return [_filename(part) or "attachment" for part in _own_parts(message) if is_attachment(part)]
+
+
+def is_attachment(part: Message) -> bool:
+    """Whether a part is attached, and not part of what is read."""
+    kind = part.get_content_type()
+    if kind == "message/rfc822":
+        return True
+    try:
+        disposition = part.get_content_disposition()
+    except BROKEN:
+        disposition = None
+    return disposition == "attachment" or (
+        bool(_filename(part)) and not kind.startswith(("text/plain", "text/html"))
+    )
+
+
+def _filename(part: Message) -> str:
+    try:
+        name = part.get_filename()
+    except BROKEN:
+        name = None
+    return " ".join(_decoded(name).replace("\\", "/").rpartition("/")[2].split()) if name else ""
+
+
+def _own_parts(message: Message) -> Iterator[Message]:
+    """Yield the leaves of a mail, and mails within it as one leaf each."""
+    stack = [message]
+    seen = 0
+    while stack and seen < 1000:
+        seen += 1
+        part = stack.pop()
+        payload = part.get_payload()
+        if part.get_content_type() == "message/rfc822" or not isinstance(payload, list):
+            yield part
+        else:
+            stack += [child for child in reversed(payload) if isinstance(child, Message)]
+
+
+def _content(part: Message) -> str:
+    try:
+        payload = part.get_payload(decode=True)
+    except BROKEN:
+        payload = None
+    if not isinstance(payload, bytes):
+        return str(part.get_payload())[:_MAX_BODY]
+    try:
+        charset = part.get_content_charset() or "ascii"
+    except BROKEN:
+        charset = "ascii"
+    return decoded(payload[:_MAX_BODY], charset)
