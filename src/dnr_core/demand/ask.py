@@ -15,7 +15,7 @@ from dnr_core.demand.classify import (
     verdict,
 )
 from dnr_core.demand.closure import is_unmet
-from dnr_core.demand.entities import Dictionary, Mention, by_rule
+from dnr_core.demand.entities import Dictionary, Mention, by_rule, read_first
 from dnr_core.demand.lexicon import Lexicon
 from dnr_core.demand.pack import Packed, pack
 from dnr_core.demand.read import Item, ItemText, item_texts, later_mails
@@ -174,8 +174,7 @@ class Asker:
         messages = text.messages
         mentions = by_rule([(m.message_id, m.text) for m in messages], self.dictionary)
         if not mentions and text.sql:
-            # The SQL that the data tool made for the question names what it read.
-            mentions = by_rule([(messages[0].message_id, text.sql)], self.dictionary)
+            mentions = read_first(text.sql, messages[0].message_id, self.dictionary)
         opening = next((m for m in messages if m.is_root), messages[0])
         return Finding(
             packed,

@@ -22,6 +22,7 @@ MOST_ENUM: Final = 400
 """Columns offered to a provider; strict schemas bound the number of choices."""
 
 _ANSWER_TABLES: Final = 3
+_FENCE: Final = "```"
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
 
@@ -72,12 +73,17 @@ def by_rule(texts: Iterable[tuple[str, str]], dictionary: Dictionary) -> tuple[M
     """Find exact names in an item's messages, `(message_id, text)`, at no cost.
 
     A column alone counts where only one table has it, or only one of those that the item names.
+    Of a block of code only the first table counts: the rest is how a query goes about it.
     """
     tables: dict[str, list[str]] = {}
     columns: dict[tuple[str, str], list[str]] = {}
     loose: dict[str, list[str]] = {}
     for message_id, text in texts:
-        lowered = text.lower()
+        words, *blocks = text.split(_FENCE)
+        lowered = " ".join([words, *blocks[1::2]]).lower()
+        for code in blocks[::2]:
+            for mention in read_first(code, message_id, dictionary):
+                _add(tables, mention.table, message_id)
         for match in _IDENTIFIER.finditer(lowered):
             _read(match.group().split("."), message_id, dictionary, tables, columns, loose)
         for phrase, table in dictionary.phrases.items():
@@ -100,6 +106,19 @@ def by_rule(texts: Iterable[tuple[str, str]], dictionary: Dictionary) -> tuple[M
         if table in most
     ]
     return tuple(found)
+
+
+def read_first(sql: str, query_id: str, dictionary: Dictionary) -> tuple[Mention, ...]:
+    """Find the first table that the SQL of a question names: what the data tool took it to be about.
+
+    Tables that are joined to it, and columns, are how the tool went about it.
+    """
+    for match in _IDENTIFIER.finditer(sql.lower()):
+        for part in match.group().split("."):
+            if part in dictionary.tables:
+                table = dictionary.tables[part]
+                return (Mention(table, "", RULE_CONFIDENCE, "rule", (query_id,)),)
+    return ()
 
 
 def _read(

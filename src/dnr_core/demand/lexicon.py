@@ -14,18 +14,22 @@ from dnr_core.config.settings import PrefilterSettings
 from dnr_core.errors import ConfigError
 from dnr_core.model import Schema
 
-Group = Literal["table", "data", "near_miss", "sql", "context"]
+Group = Literal["table", "data", "near_miss", "sql", "alias", "figure", "context"]
 
 WEIGHTS: Final[Mapping[str, int]] = {
-    "table_root": 30,
-    "table_reply": 15,
+    "table_root": 35,
+    "table_reply": 18,
     "data_root": 40,
     "data_reply": 20,
-    "context_root": 14,
-    "context_reply": 7,
-    "near_miss_root": -30,
-    "near_miss_reply": -10,
-    "near_miss_least": -60,
+    "alias_root": 20,
+    "alias_reply": 10,
+    "context_root": 15,
+    "context_reply": 8,
+    "figure_root": 15,
+    "figure_reply": 8,
+    "near_miss_root": -25,
+    "near_miss_reply": -5,
+    "near_miss_least": -50,
     "sql": 15,
     "code": 10,
     "link": 5,
@@ -39,10 +43,15 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "role_finance": 5,
 }
 """Hundredths of a point. A word counts once an item: `_root` where the first message has it,
-`_reply` where only later ones do; `near_miss_least` bounds what near misses take away. Roles
+`_reply` where only later ones do; all figures (money, percents, large numbers) are one word; `near_miss_least` bounds what near misses take away. Roles
 are the first writer's. `incident` is for an item within reach of a detected incident,
 `incident_table` in its place where the item also names the incident's table.
 """
+
+FIGURE: Final = "#"
+"""The one term that stands for every figure."""
+
+_FIGURES: Final = r"[$€£]\d[\d.,]*|\d[\d.,]*\s?(?:%|percent\b)|\b\d{1,3}(?:,\d{3})+\b|\b\d{5,}\b"
 
 _BLANKS: Final = re.compile(r"\s+")
 
@@ -69,8 +78,9 @@ class Lexicon:
 
         Longer terms stand first, because the first that matches at a place wins.
         """
-        ordered = sorted((t.text for t in self.terms), key=lambda text: (-len(text), text))
-        return "|".join(_alternative(text) for text in ordered)
+        words = (term.text for term in self.terms if term.group != "figure")
+        ordered = sorted(words, key=lambda text: (-len(text), text))
+        return "|".join([*(_alternative(text) for text in ordered), _FIGURES])
 
 
 def _alternative(text: str) -> str:
@@ -134,15 +144,16 @@ def build_lexicon(settings: PrefilterSettings, schema: Schema) -> Lexicon:
     take(settings.near_miss_terms or packaged["near_miss"], "near_miss")
     take(packaged["sql"], "sql")
     for term in names:
-        if term.group == "context":
+        if term.group == "alias":
             chosen.setdefault(term.text, term)
     take(settings.context_terms or packaged["context"], "context")
+    chosen[FIGURE] = Term(FIGURE, "figure")
     terms = tuple(chosen[text] for text in sorted(chosen))
     return Lexicon(terms, {**WEIGHTS, **settings.weights})
 
 
 def _schema_names(schema: Schema) -> list[Term]:
-    """Exact names of tables and columns (group "table"), everyday names (group "context")."""
+    """Exact names of tables and columns (group "table"), everyday names (group "alias")."""
     owners: dict[tuple[str, Group], list[str]] = {}
 
     def add(text: str, group: Group, table: str) -> None:
@@ -152,14 +163,14 @@ def _schema_names(schema: Schema) -> list[Term]:
                 held.append(table)
 
     for table in schema.tables:
-        add(table.name, "table" if _is_technical(table.name) else "context", table.name)
+        add(table.name, "table" if _is_technical(table.name) else "alias", table.name)
         for alias in (table.title, *table.aliases):
-            add(alias, "context", table.name)
+            add(alias, "alias", table.name)
         for column in table.columns:
             if _is_technical(column.name):
                 add(column.name, "table", table.name)
             for alias in column.aliases:
-                add(alias, "context", table.name)
+                add(alias, "alias", table.name)
     return [Term(text, group, tuple(tables)) for (text, group), tables in owners.items()]
 
 

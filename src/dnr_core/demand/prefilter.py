@@ -47,21 +47,27 @@ SELECT source, item_id, m.thread_id AS thread_id, m.message_id AS root_id, m.ts 
 FROM chosen
 """
 
-_HITS: Final = """
+# Which term of the lexicon a hit is. What the pattern found and is no word of it is a figure.
+TERM_OF_HIT: Final = r"""
+CASE WHEN regexp_replace(lower(hit), '\s+', ' ', 'g') IN (SELECT term FROM terms)
+     THEN regexp_replace(lower(hit), '\s+', ' ', 'g') ELSE '#' END
+"""
+
+_HITS: Final = f"""
 CREATE OR REPLACE TEMP TABLE hits AS
 WITH found AS (
   SELECT source, item_id, message_id,
          unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
   FROM messages
 ), placed AS (
-  SELECT source, item_id, regexp_replace(lower(hit), '\\s+', ' ', 'g') AS term,
+  SELECT source, item_id, {TERM_OF_HIT} AS term,
          bool_or(message_id = root_id) AS in_root
   FROM found JOIN firsts USING (source, item_id) GROUP BY ALL
 )
 SELECT source, item_id, term, grp,
        CASE WHEN in_root THEN root_weight ELSE reply_weight END AS points
 FROM placed JOIN terms USING (term)
-"""
+"""  # noqa: S608  what is pasted in is a constant of this module
 
 _SCORES: Final = """
 CREATE OR REPLACE TEMP TABLE scored AS
@@ -70,7 +76,7 @@ WITH words AS (
          coalesce(sum(points) FILTER (grp NOT IN ('near_miss', 'sql')), 0)
            + greatest(coalesce(sum(points) FILTER (grp = 'near_miss'), 0), $near_miss_least)
            + CASE WHEN bool_or(grp = 'sql') THEN $sql ELSE 0 END AS points,
-         list(concat(CASE grp WHEN 'data' THEN 'term' WHEN 'context' THEN 'term' ELSE grp END,
+         list(concat(CASE WHEN grp IN ('data', 'alias', 'context') THEN 'term' ELSE grp END,
                      ':', term) ORDER BY abs(points) DESC, term)[:$most] AS reasons
   FROM hits GROUP BY source, item_id
 ), signals AS (

@@ -12,7 +12,7 @@ from attrs import frozen
 from dnr_core.demand.corpus import fetch, registered
 from dnr_core.demand.lexicon import Lexicon
 from dnr_core.demand.pack import Message
-from dnr_core.demand.prefilter import term_rows
+from dnr_core.demand.prefilter import TERM_OF_HIT, term_rows
 from dnr_core.demand.text import MOST_CHARACTERS
 from dnr_core.demand.weights import Stratum
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _EPOCH: Final = date(1970, 1, 1)
 
-_MESSAGES: Final = """
+_MESSAGES: Final = f"""
 WITH chosen AS (
   SELECT source, item_id, message_id, ts, user_id, left(text, $most) AS text
   FROM messages SEMI JOIN wanted USING (source, item_id)
 ), words AS (
   SELECT DISTINCT item_id, message_id, term FROM (
-    SELECT item_id, message_id, regexp_replace(lower(hit), '\\s+', ' ', 'g') AS term
+    SELECT item_id, message_id, {TERM_OF_HIT} AS term
     FROM (SELECT item_id, message_id, unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
           FROM chosen)
   )
@@ -39,7 +39,7 @@ SELECT item_id, message_id, coalesce(epoch_us(ts), 0) AS ts_us, text,
        coalesce(points, 0) AS points, coalesce(role, '') = 'exec' AS is_exec, '' AS sql
 FROM chosen LEFT JOIN points USING (item_id, message_id) LEFT JOIN people USING (source, user_id)
 ORDER BY item_id, ts_us, message_id
-"""
+"""  # noqa: S608  what is pasted in is a constant
 
 _QUERIES: Final = """
 SELECT item_id, message_id, coalesce(epoch_us(ts), 0) AS ts_us, left(text, $most) AS text,
