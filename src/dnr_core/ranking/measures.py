@@ -19,7 +19,7 @@ Ints = npt.NDArray[np.int64]
 
 EPOCH: Final = date(1970, 1, 1)
 RATE_METRICS: Final = ("key_null", "fk_failure", "duplicate", "late")
-USED_METRICS: Final = (*RATE_METRICS, "rows", "lag_p95_minutes")
+USED_METRICS: Final = (*RATE_METRICS, "fk_missing", "fk_temporal", "rows", "lag_p95_minutes")
 SLO_KIND: Final = {
     "key_null": "key_null_pct",
     "fk_failure": "fk_orphan_pct",

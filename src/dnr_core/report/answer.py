@@ -1,0 +1,172 @@
+"""Room: report. The first screen's words: line of place, the one sentence, footing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dnr_core.report import wording as say
+from dnr_core.report.context import Context
+
+
+def place_document(context: Context, *, source: str, synthetic: bool) -> dict[str, Any]:
+    """Return company, window, source, and how much was seen."""
+    health, demand = context.health, context.demand
+    if health:
+        window = f"{context.window_text()}, local days in {health.tz}"
+        days = (health.window_end - health.window_start).days + 1
+    else:
+        window, days = "", None
+        if demand and demand.start and demand.end:
+            window = f"messages of {say.days_text(demand.start.date(), demand.end.date())}"
+    return {
+        "company": context.archetype.title,
+        "archetype": context.archetype.name,
+        "window": window,
+        "window_days": days,
+        "window_days_text": f"{days} days" if days else "",
+        "source": source,
+        "synthetic": synthetic,
+        "seen": _seen(context),
+    }
+
+
+def _seen(context: Context) -> list[str]:
+    parts = []
+    measures = context.measures
+    if measures:
+        rows = [
+            (measures.totals[t, "rows"].numerator, t)
+            for t in measures.tables
+            if (t, "rows") in measures.totals
+        ]
+        if rows:
+            most, table = max(rows, key=lambda pair: (pair[0], pair[1]))
+            parts.append(f"all {say.short_number(most)} {context.title(table)} of the window")
+    if context.demand:
+        names = {"slack": "threads", "email": "emails", "nlq": "questions"}
+        for source in context.demand.coverage:
+            if source.items:
+                noun = names.get(source.source, source.source)
+                parts.append(f"{say.percent(source.coverage)} of {say.count(source.items)} {noun}")
+        spend = spend_text(context)
+        if spend:
+            parts.append(spend)
+    return parts
+
+
+def spend_text(context: Context) -> str:
+    """Write what was spent of the cap."""
+    if context.demand is None:
+        return ""
+    budget = context.demand.budget
+    spent, cap = _usd(budget, "actual_usd", "spent_usd"), _usd(budget, "cap_usd")
+    if spent is None or cap is None:
+        return ""
+    return f"${spent:.2f} of ${cap:.2f} spent"
+
+
+def _usd(budget: Any, *names: str) -> float | None:
+    for name in names:
+        if isinstance(budget.get(name), int | float):
+            return float(budget[name])
+    return None
+
+
+def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the one-sentence answer and the numbers in it."""
+    top = [need for need in needs if need["rank"]]
+    total = say.money_range(context.ranking.total, context.currency)
+    risky = [need for need in top if need["money"]["kind"] == "at_risk"]
+    late = [need for need in top if need["money"]["kind"] == "late"]
+    document: dict[str, Any] = {
+        "total": total,
+        "late": [need["money"]["cents"] for need in late],
+        "basis": context.ranking.basis,
+        "first_recovers": None,
+    }
+    if not top:
+        return {**document, "sentence": _nothing(needs), "beside": ""}
+    if total and risky:
+        first = risky[0]
+        worth = first["money"]["worth"]["cents"] / total["cents"] if total["cents"] else 0.0
+        document["first_recovers"] = round(min(1.0, worth), 6)
+        return {
+            **document,
+            "sentence": _money_sentence(risky, total, worth),
+            "beside": _beside(top, risky, late),
+        }
+    return {**document, "sentence": _plain_sentence(context, top), "beside": _beside(top, [], late)}
+
+
+def _nothing(needs: list[dict[str, Any]]) -> str:
+    hidden = sum(1 for need in needs if need["hidden"])
+    if hidden:
+        return (
+            f"No data problem is sure enough to name: {say.counted(hidden, 'candidate')} "
+            "stayed under the confidence limit."
+        )
+    return "No data problem stands out: nothing is broken or asked for in this window."
+
+
+def _money_sentence(risky: list[dict[str, Any]], total: dict[str, Any], worth: float) -> str:
+    put = f"{total['text']} a month (80{say.THIN}% range {total['range_text']}) at risk"
+    name = risky[0]["title"][:1].lower() + risky[0]["title"][1:]
+    if len(risky) == 1:
+        return f"One data problem puts {put}: {name}."
+    words = say.fraction_words(worth)
+    number = say.capital(say.number_word(len(risky)))
+    which = "the first" if risky[0]["rank"] == 1 else name
+    return f"{number} data problems put {put}; fixing {which} recovers {words}."
+
+
+def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
+    first = top[0]
+    name = first["title"][:1].lower() + first["title"][1:]
+    many = (
+        "One data problem stands out"
+        if len(top) == 1
+        else (f"{say.capital(say.number_word(len(top)))} data problems stand out")
+    )
+    if context.health is None:
+        share = say.percent(first["asks"]["share"])
+        return f"{many} in what people ask; first {name}, with {share} of the demand."
+    if not context.has_money and first["severity"]["affected_rows"]:
+        rows, every = first["severity"]["affected_rows"], first["severity"]["rows"]
+        return f"{many}; first {name}, on {say.percent(rows / every)} of the rows in the window."
+    if first["money"]["kind"] == "late":
+        return f"{many}; first {name}: {first['money']['text']} a month arrives late."
+    return f"{many}; first {name}. None puts measured money at risk."
+
+
+def _beside(
+    top: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
+) -> str:
+    parts = []
+    for need in late:
+        parts.append(f"{need['money']['text']} a month of {need['table_title']} arrives late")
+    rest = [n for n in top if n["money"]["kind"] == "none"]
+    if rest and risky:
+        parts.append(f"for {say.number_word(len(rest))} more, money is not measured")
+    return say.capital("; ".join(parts)) + "." if parts else ""
+
+
+def footing_document(context: Context, *, synthetic: bool) -> dict[str, Any]:
+    """Return the footing: tests and false flags to expect, spend, what the page cannot know."""
+    health = context.health
+    parts = []
+    if health and health.column_days_tested:
+        parts.append(
+            f"{say.count(health.column_days_tested)} column-days tested for incidents, "
+            f"{say.plain(say.significant(health.false_flags_expected))} false flags to expect"
+        )
+    spend = spend_text(context)
+    if spend:
+        parts.append(f"{spend} on reading messages")
+    parts.append("what nobody measured and nobody wrote, this page cannot know")
+    if synthetic:
+        parts.append("a made company: how right this page is stands in reports/eval/")
+    return {
+        "parts": [say.capital(part) for part in parts],
+        "column_days_tested": health.column_days_tested if health else None,
+        "false_flags_expected": round(health.false_flags_expected, 6) if health else None,
+    }

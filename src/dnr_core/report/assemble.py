@@ -1,0 +1,188 @@
+"""Room: report. One assembled object, from which JSON, Markdown, figures and the page all come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import field, frozen
+
+from dnr_core.config.settings import Settings
+from dnr_core.model.archetype import Archetype
+from dnr_core.model.demand import DemandResult
+from dnr_core.model.health import HealthResult
+from dnr_core.model.need import Ranking
+from dnr_core.report.answer import answer_document, footing_document, place_document
+from dnr_core.report.cards import need_document
+from dnr_core.report.context import Context
+from dnr_core.report.health_section import health_document, incidents_document
+from dnr_core.report.metric_figures import metric_document
+from dnr_core.report.proof import method_document, proof_document
+from dnr_core.report.sections import money_document, themes_document
+from dnr_core.report.strips import strip_document
+
+FORMAT: Final = "dnr-report"
+VERSION: Final = 1
+BARS: Final = 8
+TABLE_NEEDS: Final = 60
+
+
+@frozen
+class Report:
+    """A finished report. `document` holds every number that its page prints, ready for JSON.
+
+    `health` and `demand` are what it was assembled from, for the files that list all of it.
+    """
+
+    document: Mapping[str, Any]
+    archetype: Archetype = field(repr=False)
+    settings: Settings = field(repr=False)
+    ranking: Ranking = field(repr=False)
+    health: HealthResult | None = field(default=None, repr=False)
+    demand: DemandResult | None = field(default=None, repr=False)
+
+    def save(self, folder: Path | str, *, plugins: Mapping[str, str] | None = None) -> Path:
+        """Write all files of the report into `folder`, whole or not at all.
+
+        `plugins` are versions by distribution, for the manifest.
+
+        Raises:
+            FolderError: the folder holds something else, is read-only, or its disk is full.
+            FolderHeldError: another run writes to it.
+        """
+        from dnr_core.report.save import save
+
+        return save(self, Path(folder), plugins=plugins or {})
+
+    def html(self) -> str:
+        """Return the page, complete in itself."""
+        from dnr_core.report.html import page
+
+        return page(self.document)
+
+    def markdown(self) -> str:
+        """Return what the first screen says, then the tables, as Markdown."""
+        from dnr_core.report.markdown import summary
+
+        return summary(self.document)
+
+    @property
+    def sentence(self) -> str:
+        """The answer in one sentence."""
+        return str(self.document["answer"]["sentence"])
+
+    def _repr_html_(self) -> str:
+        from dnr_core.report.html import fragment
+
+        return fragment(self.document)
+
+
+def assemble(
+    archetype: Archetype,
+    settings: Settings,
+    ranking: Ranking,
+    *,
+    health: HealthResult | None = None,
+    demand: DemandResult | None = None,
+    source: str = "",
+    synthetic: bool = False,
+) -> Report:
+    """Put everything that a report says into one object.
+
+    `source` says where the data lies, for people; it must hold no secret and, for a report that
+    is to repeat on another machine, no path of this one.
+    """
+    context = Context(archetype, settings, ranking, health, demand)
+    needs = [need_document(context, ranked) for ranked in ranking.needs]
+    top = [need for need in sorted(needs, key=lambda need: need["rank"]) if need["rank"]]
+    strips = [strip_document(context, ranked) for ranked in ranking.top]
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "place": place_document(context, source=source, synthetic=synthetic),
+        "time": _time(context),
+        "answer": answer_document(context, needs),
+        "cards": top,
+        "hidden": [_hidden(need) for need in needs if need["hidden"]],
+        "bars": _bars(needs, by_money=context.has_money),
+        "strips": [strip for strip in strips if strip],
+        "footing": footing_document(context, synthetic=synthetic),
+        "health": health_document(context),
+        "metrics": metric_document(context.measures, context.title),
+        "money": money_document(context),
+        "themes": themes_document(context),
+        "incidents": incidents_document(context),
+        "needs": needs[:TABLE_NEEDS],
+        "needs_left_out": max(0, len(needs) - TABLE_NEEDS),
+        "proofs": [proof_document(context, ranked) for ranked in ranking.top],
+        "method": method_document(context),
+        "budget": dict(demand.budget) if demand else None,
+    }
+    return Report(document, archetype, settings, ranking, health, demand)
+
+
+def _time(context: Context) -> dict[str, Any]:
+    health = context.health
+    if health is None:
+        return {"tz": context.archetype.tz or context.settings.warehouse.tz}
+    return {
+        "tz": health.tz,
+        "as_of": health.as_of.isoformat(),
+        "window_start": health.window_start.isoformat(),
+        "window_end": health.window_end.isoformat(),
+        "history_start": health.history_start.isoformat() if health.history_start else None,
+        "history_end": health.history_end.isoformat() if health.history_end else None,
+        "backend": health.backend,
+    }
+
+
+def _hidden(need: dict[str, Any]) -> dict[str, Any]:
+    return {"id": need["id"], "title": need["title"], "why": need["hidden"]}
+
+
+def _bars(needs: list[dict[str, Any]], *, by_money: bool) -> dict[str, Any]:
+    """Return the top needs by money; where none is declared, by affected share of rows."""
+    shown = [need for need in needs if not need["hidden"]]
+    if by_money:
+        priced = [need for need in shown if need["money"]["kind"] != "none"]
+        priced.sort(key=lambda need: -need["money"]["cents"])
+        bars = [
+            {
+                "id": need["id"],
+                "title": need["title"],
+                "kind": need["money"]["kind"],
+                "value": need["money"]["cents"],
+                "low": need["money"]["low"]["cents"],
+                "high": need["money"]["high"]["cents"],
+                "text": need["money"]["text"],
+                "range_text": need["money"]["range"],
+            }
+            for need in priced[:BARS]
+        ]
+        return {"unit": "cents", "title": "Money by need, a month", "rows": bars}
+    return {"unit": "share", "title": "Affected share of rows by need", "rows": _row_bars(shown)}
+
+
+def _row_bars(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    from dnr_core.report.wording import percent
+
+    found = []
+    for need in shown:
+        rows, affected = need["severity"]["rows"], need["severity"]["affected_rows"]
+        if not rows or not affected:
+            continue
+        share = affected / rows
+        found.append(
+            {
+                "id": need["id"],
+                "title": need["title"],
+                "kind": "rows",
+                "value": round(share, 6),
+                "low": round(share, 6),
+                "high": round(share, 6),
+                "text": percent(share),
+                "range_text": "",
+            }
+        )
+    return sorted(found, key=lambda bar: -bar["value"])[:BARS]

@@ -1,0 +1,195 @@
+"""Room: report. One card a need, equal in build, so that the eye compares."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dnr_core.model.need import RankedNeed
+from dnr_core.model.themes import THEME_TITLES
+from dnr_core.ranking import at_risk
+from dnr_core.report import facts
+from dnr_core.report import wording as say
+from dnr_core.report.context import Context, anchor
+
+CLOSE_CALL: float = 0.75
+"""A need with less certainty than this is called a close call."""
+
+
+def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
+    """Return everything that the page says of one need."""
+    need = ranked.need
+    found = facts.breaches(need, context.measures)
+    worth = facts.worth_cents(need, found)
+    return {
+        "id": anchor(ranked),
+        "rank": ranked.rank,
+        "title": context.need_title(need),
+        "theme": need.theme,
+        "theme_title": THEME_TITLES.get(need.theme, need.theme.replace("_", " ")),
+        "table": need.table,
+        "table_title": context.title(need.table),
+        "columns": list(need.columns),
+        "metric": need.metric,
+        "money": money_document(context, ranked, worth),
+        "cause": facts.cause(context.archetype, need, context.health, context.measures),
+        "asks": asks_document(context, ranked),
+        "severity": {
+            "text": facts.how_bad(need, found),
+            "value": _rounded(need.value),
+            "limit": _rounded(need.slo),
+            "affected_rows": need.affected_rows,
+            "rows": need.rows,
+            "affected_text": affected_text(context, ranked),
+        },
+        "score": _rounded(ranked.score.value),
+        "parts": {
+            name: {"value": _rounded(value), "text": f"{value:.2f}"}
+            for name, value in ranked.score.parts.items()
+        },
+        "score_text": f"{ranked.score.value:.3f}",
+        "certainty": certainty_document(ranked, context),
+        "confidence": {
+            "value": _rounded(ranked.confidence),
+            "text": f"{ranked.confidence:.2f}",
+            "parts": {
+                name: {"value": _rounded(value), "text": f"{value:.2f}"}
+                for name, value in ranked.confidence_parts.items()
+            },
+        },
+        "hidden": ranked.hidden,
+        "next_step": facts.next_step(context.archetype, need, found),
+        "peak": need.peak.isoformat() if need.peak else None,
+        "peak_text": say.day_text(need.peak),
+        "days_since_peak": need.days_since_peak,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 6)
+
+
+def affected_text(context: Context, ranked: RankedNeed) -> str:
+    """Say how many rows of the window are affected."""
+    need = ranked.need
+    if not need.has_broken_rows:
+        return "no broken rows measured"
+    share = say.percent(need.affected_rows / need.rows) if need.rows else ""
+    return (
+        f"{say.count(need.affected_rows)} of {say.count(need.rows)} rows of "
+        f"{context.title(need.table)} ({share}) in the window"
+    )
+
+
+def money_document(context: Context, ranked: RankedNeed, worth: float | None) -> dict[str, Any]:
+    """Return the money of a need: at risk, late, or why it is not measured."""
+    need = ranked.need
+    amount = say.money_range(ranked.money, context.currency)
+    # A share of money is printed per cent of the median month; of rows, of the table.
+    share = say.percent(need.revenue_share) if need.revenue_share is not None else None
+    if amount is None or not need.has_broken_rows:
+        return {
+            "kind": "none",
+            "label": "Money",
+            "text": "not measured",
+            "range": "",
+            "why": _no_money(context, ranked),
+            "share": _rounded(need.revenue_share),
+            "share_text": share,
+            "worth": None,
+            "worth_text": "",
+        }
+    if not at_risk(need) and need.metric != "late":
+        return {
+            "kind": "none",
+            "label": "Money",
+            "text": "none",
+            "range": "",
+            "why": f"No revenue hangs on the affected rows of {context.title(need.table)}",
+            "share": 0.0,
+            "share_text": None,
+            "worth": None,
+            "worth_text": "",
+        }
+    late = need.metric == "late"
+    mended = say.money(worth, context.currency)
+    verb = "comes on time" if late else "is recovered"
+    return {
+        **amount,
+        "kind": "late" if late else "at_risk",
+        "label": "Late a month" if late else "At risk a month",
+        "range": f"80{say.THIN}% range {amount['range_text']}",
+        "why": "",
+        "share": _rounded(need.revenue_share),
+        "share_text": share,
+        "worth": mended,
+        "worth_text": f"{mended['text']} a month {verb} when the limit is met" if mended else "",
+    }
+
+
+def _no_money(context: Context, ranked: RankedNeed) -> str:
+    need = ranked.need
+    if context.health is None:
+        return "No warehouse was read"
+    if not context.has_money:
+        if need.has_broken_rows and need.rows:
+            share = say.percent(need.affected_rows / need.rows)
+            return f"No money is declared; ranked on {share} of the rows of {context.title(need.table)}"
+        return "No money is declared"
+    if not need.has_broken_rows:
+        return "Money not measured: no broken rows"
+    return f"No revenue reaches {context.title(need.table)}"
+
+
+def asks_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
+    """Say who asks: how many asks, people and roles, and their share of the demand."""
+    need = ranked.need
+    if context.demand is None:
+        text = "No messages were read"
+    elif not need.demand_items:
+        text = "Nobody asks about it"
+    else:
+        text = ", ".join(
+            (
+                say.counted(need.demand_items, "ask"),
+                say.counted(need.people, "person", "people"),
+                say.counted(len(need.roles), "team"),
+            )
+        )
+    share = ranked.demand
+    return {
+        "text": text,
+        "items": need.demand_items,
+        "people": need.people,
+        "roles": dict(need.roles),
+        "roles_text": say.listed(
+            [f"{say.role_title(role)} {say.count(n)}" for role, n in need.roles.items()], 9
+        ),
+        "share": _rounded(share.value) if share else None,
+        "share_low": _rounded(share.low) if share else None,
+        "share_high": _rounded(share.high) if share else None,
+        "share_text": (
+            f"{say.percent(share.value)} of the demand (80{say.THIN}% range "
+            f"{say.percent(share.low)} to {say.percent(share.high)})"
+            if share and need.demand_items
+            else ""
+        ),
+    }
+
+
+def certainty_document(ranked: RankedNeed, context: Context) -> dict[str, Any]:
+    """Say in words, number and reason how sure the need's place is."""
+    share, top = ranked.certainty, context.settings.report.top
+    if share is None:
+        return {"value": None, "text": "", "word": "hidden", "rival": ""}
+    number = say.percent(share) if share < 0.995 else f"{share * 100:.0f}{say.THIN}%"
+    place = f"the top {say.number_word(top)}"
+    if not ranked.rank:
+        text = f"{number}: reaches {place}" if share > 0 else f"stays outside {place}"
+        return {"value": _rounded(share), "text": text, "word": "", "rival": ranked.rival}
+    if share >= CLOSE_CALL or not ranked.rival:
+        word = "sure" if share >= 0.95 else "likely"
+        text = f"{number}: it stays in {place}"
+    else:
+        word = "close call"
+        text = f"{number}: close call with “{ranked.rival}”"
+    return {"value": _rounded(share), "text": text, "word": word, "rival": ranked.rival}

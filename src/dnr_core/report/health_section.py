@@ -1,0 +1,270 @@
+"""Room: report. Health by table: verdicts, the heat map by day, incidents."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, Final
+
+from dnr_core.model.health import DetectedIncident
+from dnr_core.ranking.measures import LATE_TAIL_SHARE, RATE_METRICS, day_number
+from dnr_core.report import facts
+from dnr_core.report import wording as say
+from dnr_core.report.context import Context
+
+WORST_TABLES: Final = 40
+MAX_BINS: Final = 92
+HEAT_DAYS: Final = 60
+MAX_INCIDENTS: Final = 60
+TALK_DAYS: Final = 3
+COLUMNS: Final = (
+    ("key_null", "Empty keys"),
+    ("fk_failure", "Keys that find nothing"),
+    ("duplicate", "Duplicates"),
+    ("late", "Slowest 5 % load after"),
+)
+
+
+def health_document(context: Context) -> dict[str, Any] | None:
+    """Return the health of every table over the window; None without a warehouse."""
+    if context.health is None:
+        return None
+    rows = sorted(
+        (_table_row(context, table) for table in _tables(context)),
+        key=lambda row: (-row["worst"], row["table"]),
+    )
+    return {
+        "columns": [title for _, title in COLUMNS],
+        "rows": rows[:WORST_TABLES],
+        "left_out": max(0, len(rows) - WORST_TABLES),
+        "tables": len(rows),
+        "breached": sum(1 for row in rows if row["breached"]),
+        "heat": heat_document(context, [row["table"] for row in rows[:WORST_TABLES]]),
+        "guardrails": _guardrails(context),
+        "not_measured": [
+            {
+                "table": gap.table,
+                "column": gap.column,
+                "metric": gap.metric,
+                "text": f"{context.title(gap.table)}"
+                f"{' (' + gap.column + ')' if gap.column else ''}: {gap.reason}",
+            }
+            for gap in context.health.not_measured[:MAX_INCIDENTS]
+        ],
+        "notes": list(context.health.notes),
+    }
+
+
+def _tables(context: Context) -> tuple[str, ...]:
+    measures = context.measures
+    return measures.tables if measures else ()
+
+
+def _table_row(context: Context, table: str) -> dict[str, Any]:
+    measures = context.measures
+    if measures is None:
+        return {}
+    cells, worst, breached = [], 0.0, False
+    for metric, title in COLUMNS:
+        total = measures.totals.get((table, metric))
+        verdict = measures.verdict(table, metric)
+        value = verdict.value if verdict else None
+        if value is None or verdict is None:
+            shown = None if total is None or not total.denominator else total
+            text = say.percent(shown.numerator / shown.denominator) if shown else "not measured"
+            cells.append(
+                {
+                    "metric": metric,
+                    "title": title,
+                    "text": text,
+                    "word": "",
+                    "sign": "",
+                    "margin_text": "",
+                    "value": None,
+                    "limit": None,
+                }
+            )
+            continue
+        over = value > verdict.slo
+        worst = max(worst, value / max(verdict.slo, 1e-9))
+        breached = breached or over
+        margin = facts.value_text(metric, abs(verdict.slo - value))
+        cells.append(
+            {
+                "metric": metric,
+                "title": title,
+                "value": round(value, 6),
+                "limit": verdict.slo,
+                "text": facts.value_text(metric, value),
+                "word": "over" if over else "within",
+                "sign": "▲" if over else "✓",
+                "margin_text": f"{margin} {'over' if over else 'under'} the limit of "
+                f"{facts.value_text(metric, verdict.slo)}",
+                "since": say.day_text(verdict.since) if over and verdict.since else "",
+            }
+        )
+    rows = measures.totals.get((table, "rows"))
+    number = int(rows.numerator) if rows else 0
+    return {
+        "table": table,
+        "title": context.title(table),
+        "rows": number,
+        "rows_text": say.count(number),
+        "cells": cells,
+        "worst": round(worst, 6),
+        "breached": breached,
+    }
+
+
+def heat_document(context: Context, tables: list[str]) -> dict[str, Any] | None:
+    """Return the worst overage by table and local day (or bin of days), over limits of 1."""
+    measures, health = context.measures, context.health
+    if measures is None or health is None or not tables:
+        return None
+    window = measures.window_days
+    span = window if window > HEAT_DAYS else HEAT_DAYS
+    first = max(measures.last - span + 1, _history_start(context))
+    length = max(1, -(-(measures.last - first + 1) // MAX_BINS))
+    bins = [
+        (start, min(start + length - 1, measures.last))
+        for start in range(first, measures.last + 1, length)
+    ]
+    shown = [
+        table for table in tables if any(measures.series(table, m).days.size for m in RATE_METRICS)
+    ]
+    cells = [[_overage(context, table, start, end) for start, end in bins] for table in shown]
+    return {
+        "tables": shown,
+        "titles": [context.title(table) for table in shown],
+        "bins": [_day(start).isoformat() for start, _ in bins],
+        "bin_days": length,
+        "bin_text": "one local day" if length == 1 else f"{length} local days",
+        "overage": cells,
+        "incidents": [
+            {"table": i.table, "start": i.start.isoformat(), "end": i.end.isoformat()}
+            for i in health.incidents
+            if i.table in shown and day_number(i.end) >= first and i.start <= health.window_end
+        ],
+        "span_text": say.days_text(_day(first), health.window_end),
+        "days_over": [sum(1 for value in row if value is not None and value > 1) for row in cells],
+        "days_known": [sum(1 for value in row if value is not None) for row in cells],
+    }
+
+
+def _history_start(context: Context) -> int:
+    health = context.health
+    return day_number(health.history_start) if health and health.history_start else 0
+
+
+def _day(number: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=number)
+
+
+def _overage(context: Context, table: str, start: int, end: int) -> float | None:
+    """Return the worst value over its limit in the bin; None where there were no rows."""
+    measures = context.measures
+    worst: float | None = None
+    for metric in RATE_METRICS if measures else ():
+        if measures is None:
+            continue
+        part = measures.series(table, metric).within(start, end)
+        verdict = measures.verdict(table, metric)
+        rows = float(part.denominator.sum())
+        if verdict is None or rows <= 0:
+            continue
+        share = float(part.numerator.sum()) / rows
+        limit = LATE_TAIL_SHARE if metric == "late" else verdict.slo / 100.0
+        over = share / max(limit, 1e-9)
+        worst = over if worst is None else max(worst, over)
+    return None if worst is None else round(min(worst, 99.0), 3)
+
+
+def _guardrails(context: Context) -> list[dict[str, Any]]:
+    found = []
+    titles = {g.name: g.title for g in context.archetype.guardrails}
+    for name, result in sorted((context.health.guardrails if context.health else {}).items()):
+        checks = _read(result, "checks") or ()
+        for check in checks:
+            measured, limit = check.get("measured"), check.get("limit")
+            found.append(
+                {
+                    "guardrail": name,
+                    "title": titles.get(name, name),
+                    "check": str(check.get("name", "")),
+                    "measured_text": _figure(measured),
+                    "limit_text": _figure(limit),
+                    "passed": bool(check.get("passed")),
+                    "word": "passed" if check.get("passed") else "failed",
+                }
+            )
+    return found
+
+
+def _read(result: Any, name: str) -> Any:
+    return result.get(name) if isinstance(result, dict) else getattr(result, name, None)
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return "not measured" if value is None else str(value).lower()
+    if isinstance(value, int | float):
+        return say.plain(say.significant(float(value), 3))
+    return str(value)
+
+
+def incidents_document(context: Context) -> dict[str, Any]:
+    """Return what happened, where, how long, how large, what it cost, which talk followed."""
+    health = context.health
+    if health is None:
+        return {"rows": [], "left_out": 0, "total": 0}
+    found = sorted(health.incidents, key=lambda i: (_size(i), i.table, i.start), reverse=True)
+    shown = sorted(found[:MAX_INCIDENTS], key=lambda i: (i.start, i.table, i.column), reverse=True)
+    return {
+        "rows": [_incident(context, incident) for incident in shown],
+        "left_out": max(0, len(found) - MAX_INCIDENTS),
+        "total": len(found),
+    }
+
+
+def _size(incident: DetectedIncident) -> float:
+    return incident.rows * abs(incident.value - incident.usual)
+
+
+def _incident(context: Context, incident: DetectedIncident) -> dict[str, Any]:
+    days = (incident.end - incident.start).days + 1
+    last = incident.end + timedelta(days=TALK_DAYS)
+    talk = {
+        (row["source"], row["item_id"])
+        for row in context.items
+        if row["table"] == incident.table and row["day"] and incident.start <= row["day"] <= last
+    }
+    return {
+        "kind": incident.kind,
+        "what": say.capital(facts.INCIDENT_WORDS[incident.kind]),
+        "table": incident.table,
+        "title": context.title(incident.table),
+        "column": incident.column,
+        "start": incident.start.isoformat(),
+        "end": incident.end.isoformat(),
+        "when": facts.span_text(incident),
+        "long": say.counted(days, "day"),
+        "size": f"{_incident_value(incident, incident.value)}, "
+        f"usually {_incident_value(incident, incident.usual)}",
+        "rows": incident.rows,
+        "rows_text": say.count(incident.rows),
+        "money": say.money(incident.revenue_cents, context.currency),
+        "talk": len(talk),
+        "talk_text": say.counted(len(talk), "message") if context.demand else "not read",
+        "noise_text": (
+            f"{say.plain(say.significant(incident.noise_factor))} times noisier than chance"
+            if incident.noise_factor
+            else ""
+        ),
+    }
+
+
+def _incident_value(incident: DetectedIncident, value: float) -> str:
+    if incident.kind == "lag_surge":
+        return say.minutes(value)
+    if incident.kind in {"volume_drop", "write_gap"}:
+        return say.counted(round(value), "row")
+    return say.percent(value)
