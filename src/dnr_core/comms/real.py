@@ -38,6 +38,7 @@ class ImportedFolder:
     messages: int
     unread: int
     left_out: Mapping[str, int] = field(factory=dict)
+    incomplete: Mapping[str, int] = field(factory=dict)
     key_file: Path | None = None
 
     def __str__(self) -> str:
@@ -46,6 +47,7 @@ class ImportedFolder:
         if self.unread:
             parts.append(f"{self.unread:,} could not be read (listed in {UNREAD})")
         parts += [f"{count:,} {what} left out" for what, count in sorted(self.left_out.items())]
+        parts += [f"{count:,} {what}" for what, count in sorted(self.incomplete.items())]
         return "; ".join(parts)
 
     def _repr_html_(self) -> str:
@@ -132,6 +134,7 @@ def import_comms(
         messages=tables["slack_messages"].num_rows,
         unread=unread.total,
         left_out=dict(unread.left_out),
+        incomplete=dict(unread.incomplete),
         key_file=used,
     )
     progress.done(_TASK, str(folder))

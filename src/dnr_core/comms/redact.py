@@ -1,7 +1,8 @@
 """Room: comms. Takes out of a text what looks like an address, phone, card or account number.
 
 It errs on the side of taking out: a bare number of eight digits or more is taken for an account,
-unless it is a day (20250131). Dates, times, amounts with thousands separators, versions of three parts, names of tables stay, and so do decimal fractions and the hashes of commits.
+unless it is a day (20250131). Dates, times, amounts with thousands separators, decimal fractions,
+versions of three parts, names of tables and hashes of commits stay.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ _DATE: Final = re.compile(
 )
 _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _INSIDE: Final = re.compile(r"[^\W_]*\d{8,}[^\W_]*")
+_LONG: Final = re.compile(r"\d{8}")
 _HASH: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{20,}")
 _FLOAT: Final = re.compile(r"\d+\.\d+")
 _KEPT_CONTROLS: Final = {"\n", "\t"}
@@ -62,7 +64,8 @@ def redact(text: str, names: re.Pattern[str] | None = None) -> str:
         text = _URL.sub(r"\1\2", text)
     if "@" in text or "\N{FULLWIDTH COMMERCIAL AT}" in text:
         text = _MAIL.sub("[address]", text)
-    text = _OBFUSCATED.sub("[address]", text)
+    if "(" in text or "[" in text or "{" in text:
+        text = _OBFUSCATED.sub("[address]", text)
     text = _SECRET.sub("[secret]", text)
     if names is not None:
         text = names.sub("[name]", text)
@@ -71,7 +74,8 @@ def redact(text: str, names: re.Pattern[str] | None = None) -> str:
         text = _STREET.sub("[address]", text)
         text = _IP.sub("[address]", text)
         text = _DIGITS.sub(_number, text)
-        text = _INSIDE.sub(_inside, text)
+        if _LONG.search(text):
+            text = _INSIDE.sub(_inside, text)
     return text
 
 

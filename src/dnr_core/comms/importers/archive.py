@@ -29,12 +29,16 @@ _MAX_TOLD: Final = 1000
 
 
 class Unread:
-    """What an importer could not read (`entries`, at most 1,000) and left out (`left_out`)."""
+    """What an importer could not read (`entries`, at most 1,000) and what it left out on purpose.
+
+    `incomplete` counts what is kept although it lacks something, such as a date.
+    """
 
     def __init__(self) -> None:
         self.entries: list[dict[str, str]] = []
         self.total = 0
         self.left_out: dict[str, int] = {}
+        self.incomplete: dict[str, int] = {}
 
     def note(self, where: str, why: str) -> None:
         """Remember something that should have been readable."""
@@ -46,9 +50,14 @@ class Unread:
         """Count something that is left out on purpose."""
         self.left_out[what] = self.left_out.get(what, 0) + count
 
+    def miss(self, what: str, count: int = 1) -> None:
+        """Count something that is kept, and lacks something."""
+        self.incomplete[what] = self.incomplete.get(what, 0) + count
+
     def as_json(self) -> dict[str, Any]:
         """Return what `unread.json` says."""
         return {
+            "incomplete": dict(sorted(self.incomplete.items())),
             "left_out": dict(sorted(self.left_out.items())),
             "total": self.total,
             "unread": self.entries,

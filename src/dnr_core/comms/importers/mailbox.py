@@ -1,7 +1,7 @@
 """Room: comms. Reads mailboxes in place: mbox, Maildir, a folder of .eml files, one such file.
 
-Threads are found by References and In-Reply-To, and where those are missing by the subject of a
-reply. A mail that is there twice counts once.
+A mail without a date is kept, with no time. Threads are found by References and In-Reply-To, and
+where those are missing by the subject of a reply. A mail that is there twice counts once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Mail:
     """What is kept of a mail until all are read, and their threads known."""
 
     key: str
-    at_us: int
+    at_us: int | None
     parents: tuple[str, ...]
     subject: str
     sender: str
@@ -75,9 +75,14 @@ def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) ->
             mails[mail.key] = mail
     pattern = names_pattern(names)
     threads = _threads(mails)
-    ordered = sorted(mails.values(), key=lambda mail: (mail.at_us, mail.key))
+    ordered = sorted(mails.values(), key=_place)
     rows = [_row(mail, threads[mail.key], people, buckets, pattern) for mail in ordered]
     return table_of(rows, EMAIL_MESSAGES)
+
+
+def _place(mail: _Mail) -> tuple[bool, int, str]:
+    """Return a mail's place in time; those without a date come last."""
+    return (mail.at_us is None, mail.at_us or 0, mail.key)
 
 
 def _messages(path: Path, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
@@ -180,8 +185,7 @@ def _read(
             return None
         at_us = mail_text.sent_at_us(message, separator)
         if at_us is None:
-            unread.note(where, "it has no date that can be read")
-            return None
+            unread.miss("mails without a date")
         people = {kind: mail_text.addresses(message, *headers) for kind, headers in _PEOPLE.items()}
         for found in people.values():
             names.update(dict.fromkeys(title for title, _ in found if title))
@@ -249,7 +253,7 @@ def _threads(mails: Mapping[str, _Mail]) -> dict[str, str]:
         return key
 
     by_subject: dict[str, str] = {}
-    for mail in sorted(mails.values(), key=lambda mail: (mail.at_us, mail.key)):
+    for mail in sorted(mails.values(), key=_place):
         find(mail.key)
         for other in mail.parents:
             parent[find(mail.key)] = find(other)
@@ -260,7 +264,7 @@ def _threads(mails: Mapping[str, _Mail]) -> dict[str, str]:
         if base:
             by_subject[base] = mail.key
     oldest: dict[str, str] = {}
-    for mail in sorted(mails.values(), key=lambda mail: (mail.at_us, mail.key)):
+    for mail in sorted(mails.values(), key=_place):
         oldest.setdefault(find(mail.key), mail.key)
     return {key: oldest[find(key)] for key in mails}
 

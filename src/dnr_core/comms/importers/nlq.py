@@ -231,6 +231,8 @@ def _record(
     if at_us is None and values.get("ts") not in {None, ""}:
         unread.note(row.where, "it has a time that cannot be read")
         return None
+    if at_us is None:
+        unread.miss("questions without a time")
     return (
         redact(_text(values.get("query_id")))[:100] or row.id,
         people.id_of("nlq", _text(values.get("user_id")) or _NOBODY),

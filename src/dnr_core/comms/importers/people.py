@@ -13,6 +13,8 @@ from dnr_core.comms.tables import ROLES
 from dnr_core.errors import CommsError, ConfigError
 
 UNKNOWN_ROLE: Final = "other"
+BOT_ROLE: Final = "bot"
+"""Programs that write; only real talk has them, and nobody has to answer to them."""
 _HINT: Final = "it is a CSV of two columns, person and role, or a JSON object of the same"
 
 
@@ -35,12 +37,14 @@ class People:
                 raise ConfigError("a role is given to nobody", hint=_HINT)
         self._seen: dict[tuple[str, str], str] = {}
 
-    def id_of(self, source: str, identity: str, *also: str) -> str:
-        """Return the id of a person, who may also be known by other names to the roles."""
+    def id_of(self, source: str, identity: str, *also: str, bot: bool = False) -> str:
+        """Return the id of a person (or a bot), who may also have other names in the roles."""
         user_id = self.pseudonyms.person(identity)
         if (source, user_id) not in self._seen:
             known = (self._roles.get(name.strip().casefold()) for name in (identity, *also) if name)
-            self._seen[source, user_id] = next(filter(None, known), UNKNOWN_ROLE)
+            self._seen[source, user_id] = next(
+                filter(None, known), BOT_ROLE if bot else UNKNOWN_ROLE
+            )
         return user_id
 
     def rows(self) -> list[tuple[str, str, str]]:

@@ -60,6 +60,7 @@ class _Message:
     at_us: int
     thread_ts: str
     user: str
+    is_bot: bool
     said: _Said
     edited: str = ""
 
@@ -109,12 +110,16 @@ class _Directory:
         if users is None:
             unread.note("users.json", "missing or unreadable: people are told apart by id only")
         self._users: dict[str, tuple[str, ...]] = {}
+        self._bots: set[str] = {"USLACKBOT"}
         full: list[str] = []
         for user in users if isinstance(users, list) else []:
             if not isinstance(user, dict) or not isinstance(user.get("id"), str):
                 unread.note("users.json", "an entry that is no user")
                 continue
-            profile = user.get("profile") if isinstance(user.get("profile"), dict) else {}
+            given = user.get("profile")
+            if user.get("is_bot") is True:
+                self._bots.add(user["id"])
+            profile: dict[str, Any] = given if isinstance(given, dict) else {}
             mail = str(profile.get("email") or "")
             handles = [user.get("name"), profile.get("display_name")]
             self._users[user["id"]] = (
@@ -125,9 +130,10 @@ class _Directory:
             full += [str(profile.get("real_name") or ""), str(user.get("real_name") or "")]
         self.names = names_pattern(full)
 
-    def user_id(self, user: str) -> str:
+    def user_id(self, user: str, *, is_bot: bool) -> str:
         """Return the id of whoever wrote a message, by their address where the export has it."""
-        return self._people.id_of("slack", *self._users.get(user, (user,)))
+        is_bot = is_bot or user in self._bots
+        return self._people.id_of("slack", *self._users.get(user, (user,)), bot=is_bot)
 
     def mention(self, user: str) -> str:
         """Return what stands for a person in a text."""
@@ -147,9 +153,9 @@ def _channels(
                 known[title] = _Channel(entry["id"], title, direct)
     days: dict[str, list[str]] = {}
     for member in members.names:
-        path = PurePosixPath(member)
-        if _DAY_FILE.fullmatch(path.name) and path.parent.parent == root != path.parent:
-            days.setdefault(path.parent.name, []).append(member)
+        file = PurePosixPath(member)
+        if _DAY_FILE.fullmatch(file.name) and file.parent.parent == root != file.parent:
+            days.setdefault(file.parent.name, []).append(member)
     for folder in sorted(days):
         guess = _Channel(folder, folder, bool(_DIRECT_NAME.fullmatch(folder)))
         channel = known.get(folder, guess)
@@ -217,7 +223,13 @@ def _take(
     edited = entry.get("edited")
     stamp = str(edited.get("ts") or "") if isinstance(edited, dict) else ""
     message = _Message(
-        ts, at_us, thread_ts, _author(entry, channel), _said(entry, directory), stamp
+        ts=ts,
+        at_us=at_us,
+        thread_ts=thread_ts,
+        user=_author(entry, channel),
+        is_bot=kind == "bot_message" or (bool(entry.get("bot_id")) and not entry.get("user")),
+        said=_said(entry, directory),
+        edited=stamp,
     )
     other = found.get(ts)
     if other is None or other.edited <= stamp:
@@ -263,7 +275,7 @@ def _rows(
                 channel.id,
                 bucket,
                 message.at_us,
-                directory.user_id(message.user),
+                directory.user_id(message.user, is_bot=message.is_bot),
                 said.text,
                 None if message is root else _id(channel, root.ts),
                 len(kept) - 1 if message is root else 0,
