@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
@@ -37,6 +37,10 @@ class Condition:
     value: str | int | float | bool | tuple[str | int, ...] | None = None
 
 
+def _conditions(values: Iterable[Condition]) -> tuple[Condition, ...]:
+    return tuple(values)
+
+
 @frozen
 class RevenueStream:
     """Which rows of `table` carry revenue, and how much.
@@ -51,7 +55,7 @@ class RevenueStream:
     table: str
     amount: Amount
     time: str | None = field(default=None, kw_only=True)
-    where: tuple[Condition, ...] = field(default=(), converter=tuple, kw_only=True)
+    where: tuple[Condition, ...] = field(default=(), converter=_conditions, kw_only=True)
     keyed_by: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     title: str = field(default="", kw_only=True)
     is_revenue: bool = field(default=True, kw_only=True)
@@ -116,6 +120,18 @@ class Guardrail:
     measure: Callable[..., GuardrailResult] | str
 
 
+def _streams(values: Iterable[RevenueStream]) -> tuple[RevenueStream, ...]:
+    return tuple(values)
+
+
+def _kpis(values: Iterable[Kpi]) -> tuple[Kpi, ...]:
+    return tuple(values)
+
+
+def _guardrails(values: Iterable[Guardrail]) -> tuple[Guardrail, ...]:
+    return tuple(values)
+
+
 @frozen
 class Archetype:
     """A kind of company.
@@ -128,14 +144,14 @@ class Archetype:
     name: str
     title: str
     schema: Schema
-    streams: tuple[RevenueStream, ...] = field(default=(), converter=tuple, kw_only=True)
-    kpis: tuple[Kpi, ...] = field(default=(), converter=tuple, kw_only=True)
-    guardrails: tuple[Guardrail, ...] = field(default=(), converter=tuple, kw_only=True)
+    streams: tuple[RevenueStream, ...] = field(default=(), converter=_streams, kw_only=True)
+    kpis: tuple[Kpi, ...] = field(default=(), converter=_kpis, kw_only=True)
+    guardrails: tuple[Guardrail, ...] = field(default=(), converter=_guardrails, kw_only=True)
     currency: str = field(default="USD", kw_only=True)
     tz: str | None = field(default=None, kw_only=True)
     """Business time zone of a real company; None leaves it to the settings."""
     volumes: Mapping[str, int] = field(factory=dict, kw_only=True)
-    fixed_tables: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    fixed_tables: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     vocabulary: Mapping[str, tuple[str, ...]] = field(factory=dict, kw_only=True)
     synthesis: Synthesis | str | None = field(default=None, kw_only=True)
 

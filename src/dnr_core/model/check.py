@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
+from dnr_core.model.schema import _names
+
 
 @frozen
 class CheckResult:
@@ -55,5 +57,5 @@ class Check:
     name: str
     title: str
     run: Callable[[CheckContext], Any] | str
-    archetypes: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
-    needs: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    archetypes: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
+    needs: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from attrs import field, frozen
@@ -29,8 +30,8 @@ class Column:
     type: ColumnType
     required: bool = field(default=False, kw_only=True)
     meaning: str = field(default="", kw_only=True)
-    aliases: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
-    values: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    aliases: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
+    values: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     """Allowed values of a category; empty where any value is allowed."""
 
 
@@ -55,6 +56,14 @@ class ForeignKey:
         return ",".join(self.columns)
 
 
+def _columns(values: Iterable[Column]) -> tuple[Column, ...]:
+    return tuple(values)
+
+
+def _foreign_keys(values: Iterable[ForeignKey]) -> tuple[ForeignKey, ...]:
+    return tuple(values)
+
+
 @frozen
 class EventTime:
     """When a row happened: the first non-null of `columns`.
@@ -72,18 +81,18 @@ class Table:
     """One table. `title` is what people call it ("card transactions")."""
 
     name: str
-    columns: tuple[Column, ...] = field(converter=tuple)
+    columns: tuple[Column, ...] = field(converter=_columns)
     primary_key: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     business_key: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     """Rows that share it are duplicates of one another; the primary key unless said."""
-    foreign_keys: tuple[ForeignKey, ...] = field(default=(), converter=tuple, kw_only=True)
+    foreign_keys: tuple[ForeignKey, ...] = field(default=(), converter=_foreign_keys, kw_only=True)
     event_time: EventTime | None = field(default=None, kw_only=True)
     loaded_at: str | None = field(default=None, kw_only=True)
     created_at: str | None = field(default=None, kw_only=True)
     """Since when a dimension's row existed."""
     kind: TableKind = field(default="dimension", kw_only=True)
     title: str = field(default="", kw_only=True)
-    aliases: tuple[str, ...] = field(default=(), converter=tuple, kw_only=True)
+    aliases: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     physical_name: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     """Where it lies in a real warehouse, `(catalog, schema, table)` or a tail of it; else `name`."""
 
@@ -117,11 +126,15 @@ class Table:
         )
 
 
+def _tables(values: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(values)
+
+
 @frozen
 class Schema:
     """All tables of a company, by name and in order."""
 
-    tables: tuple[Table, ...] = field(converter=tuple)
+    tables: tuple[Table, ...] = field(converter=_tables)
 
     def __getitem__(self, name: str) -> Table:
         for table in self.tables:

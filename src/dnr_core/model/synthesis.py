@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
+
+from dnr_core.model.schema import _names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +43,7 @@ class Family:
     """
 
     name: str
-    tables: tuple[str, ...] = field(converter=tuple)
+    tables: tuple[str, ...] = field(converter=_names)
     chunks: Callable[[Company], int]
     generate: Callable[[Company, int], Mapping[str, pa.RecordBatch | pa.Table]]
 
@@ -66,9 +68,13 @@ class Parent:
     ) = None
 
 
+def _families(values: Iterable[Family]) -> tuple[Family, ...]:
+    return tuple(values)
+
+
 @frozen
 class Synthesis:
     """The families of an archetype, and its parents by table name."""
 
-    families: tuple[Family, ...] = field(converter=tuple)
+    families: tuple[Family, ...] = field(converter=_families)
     parents: Mapping[str, Parent] = field(factory=dict)
