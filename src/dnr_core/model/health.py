@@ -47,7 +47,8 @@ MEASURE_COLUMNS: Final[tuple[str, ...]] = (
 )
 """Long form. `column` is "" for the whole table, a column, or a foreign key's label. `day` is the
 local day (date32), null for rows without one and for figures over the whole history, which
-carry `day` null and `scope` in the table's metadata. `revenue_cents` is revenue on the numerator's
+carry `day` null and `scope` in the table's metadata. `value` is percent for shares, rows for
+`rows`, minutes for the last three. `revenue_cents` is revenue on the numerator's
 rows, null where no money reaches the table.
 """
 
@@ -109,6 +110,8 @@ class DetectedIncident:
     start_time: datetime | None = None
     end_time: datetime | None = None
     revenue_cents: float | None = None
+    fired: tuple[str, ...] = ()
+    """For a lag surge: which of "p50" and "p95" showed it; p95 alone means a part of the rows."""
 
 
 @frozen

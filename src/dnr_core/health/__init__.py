@@ -1,0 +1,7 @@
+"""Room: health. What a stranger sees in a warehouse, measured once, in Ibis, on any backend."""
+
+from dnr_core.health.connect import Warehouse, open_warehouse
+from dnr_core.health.measure import measure
+from dnr_core.health.proof import explain
+
+__all__ = ["Warehouse", "explain", "measure", "open_warehouse"]

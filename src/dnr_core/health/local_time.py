@@ -1,0 +1,174 @@
+"""Room: health. Local days, hours and months by integer arithmetic, right on every backend.
+
+Ibis has no time-zone operation, and `cast(timestamp(tz)).date()` gives the UTC (or session) day
+without a word. So an instant is cut to whole seconds since 1970, the zone's offset at that
+second is added by a CASE over the zone's transitions, and the rest is integer division.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import ibis
+from attrs import frozen
+
+from dnr_core.errors import ConfigError
+from dnr_core.health.dialect import SECONDS_PER_DAY, Dialect
+
+EPOCH: Final = date(1970, 1, 1)
+_EPOCH_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+PLAUSIBLE_FROM: Final = -2_208_988_800
+PLAUSIBLE_TO: Final = 4_102_444_800
+"""1900-01-01 to 2100-01-01 in UTC. An event outside is counted in totals and on no day."""
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return the zone of that name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ConfigError(
+            f"warehouse.tz: {name!r} is no time zone",
+            hint="give an IANA name such as America/Los_Angeles or UTC",
+        ) from None
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
+    return (day - EPOCH).days
+
+
+def date_of(day: int) -> date:
+    """The date that many days after 1970-01-01."""
+    return EPOCH + timedelta(days=day)
+
+
+def seconds_of(instant: datetime) -> int:
+    """Whole seconds since 1970; an instant without zone is UTC."""
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return (instant - _EPOCH_INSTANT) // timedelta(seconds=1)
+
+
+def instant_of(seconds: int) -> datetime:
+    """The instant in UTC that many seconds after 1970."""
+    return _EPOCH_INSTANT + timedelta(seconds=seconds)
+
+
+def offset_at(zone: tzinfo, seconds: int) -> int:
+    """Seconds that local time is ahead of UTC at an instant."""
+    offset = instant_of(seconds).astimezone(zone).utcoffset()
+    return int(offset.total_seconds()) if offset else 0
+
+
+def transitions(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], ...]:
+    """Return `(from second, offset in seconds)`, the first entry for all time before the second.
+
+    Found by looking at each day between the two instants and halving the days on which the
+    offset changes, so that it needs nothing of a zone but its offset at an instant.
+    """
+    found = [(first, offset_at(zone, first))]
+    step = SECONDS_PER_DAY
+    low = first
+    while low < last:
+        high = low + step
+        if (after := offset_at(zone, high)) != found[-1][1]:
+            left, right = low, high
+            while right - left > 1:
+                middle = (left + right) // 2
+                if offset_at(zone, middle) == after:
+                    right = middle
+                else:
+                    left = middle
+            found.append((right, after))
+        low = high
+    return tuple(found)
+
+
+@frozen
+class LocalClock:
+    """Turns timestamp columns into integer columns in the business zone.
+
+    `offsets` are the zone's transitions over the range of the data. A `date` column is a local
+    day already and is taken as it is.
+    """
+
+    tz: str
+    dialect: Dialect
+    offsets: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def over(cls, tz: str, dialect: Dialect, first: int, last: int) -> LocalClock:
+        """Make a clock that is right for instants between two seconds since 1970."""
+        return cls(tz, dialect, transitions(zone_of(tz), first, last))
+
+    def seconds(self, instant: Any) -> Any:
+        """Whole seconds since 1970 in UTC."""
+        return self.dialect.epoch_seconds(instant)
+
+    def local_seconds(self, seconds: Any) -> Any:
+        """Seconds since 1970 on the local clock, of a column of seconds in UTC."""
+        # Compared from the newest down: most rows of a growing table are recent.
+        branches = [
+            (seconds >= start, ibis.literal(offset, "int64"))
+            for start, offset in reversed(self.offsets[1:])
+        ]
+        first = ibis.literal(self.offsets[0][1], "int64")
+        if not branches:
+            return seconds + first
+        return seconds + ibis.cases(*branches, else_=first)
+
+    def day_of_seconds(self, seconds: Any) -> Any:
+        """Local day, in days since 1970, of a column of seconds in UTC."""
+        return self.dialect.floor_divide(self.local_seconds(seconds), SECONDS_PER_DAY)
+
+    def day(self, instant: Any) -> Any:
+        """Local day, in days since 1970."""
+        if instant.type().is_date():
+            return self.dialect.day_of_date(instant)
+        return self.day_of_seconds(self.seconds(instant))
+
+    def hour(self, instant: Any) -> Any:
+        """Local hour of the day, 0 to 23."""
+        local = self.local_seconds(self.seconds(instant))
+        day = self.dialect.floor_divide(local, SECONDS_PER_DAY)
+        return self.dialect.floor_divide(local - day * SECONDS_PER_DAY, 3600)
+
+    def month(self, instant: Any) -> Any:
+        """Local month as `12 * year + month - 1`."""
+        return self.month_of_day(self.day(instant))
+
+    def month_of_day(self, day: Any) -> Any:
+        """Month of a column of days since 1970, for years from 0 on.
+
+        Formula: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
+        """
+        divide = self.dialect.floor_divide
+        shifted = day + 719_468
+        era = divide(shifted, 146_097)
+        of_era = shifted - era * 146_097
+        year_of_era = divide(
+            of_era - divide(of_era, 1460) + divide(of_era, 36_524) - divide(of_era, 146_096), 365
+        )
+        of_year = of_era - (year_of_era * 365 + divide(year_of_era, 4) - divide(year_of_era, 100))
+        # The algorithm's year begins in March: month 0 is March, 10 and 11 are the next year's
+        # January and February, which `12 * year + month - 1` counts on by itself.
+        march_month = divide(of_year * 5 + 2, 153)
+        return (era * 400 + year_of_era) * 12 + march_month + 2
+
+
+def month_number(day: date) -> int:
+    """`12 * year + month - 1` of a date."""
+    return day.year * 12 + day.month - 1
+
+
+def month_start(month: int) -> date:
+    """First day of a month number."""
+    return date(month // 12, month % 12 + 1, 1)

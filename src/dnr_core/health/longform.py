@@ -1,0 +1,266 @@
+"""Room: health. The long form: a line for each table, column, local day and metric.
+
+Numerators and denominators are sums over groups of rows, so that any roll-up is a sum; only
+quantiles and freshness are computed for each span by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from dnr_core.health.counts import NO_DAY, Counts, Ints
+from dnr_core.health.lag import Lags, Pair
+from dnr_core.health.local_time import date_of, zone_of
+from dnr_core.model.health import Metric
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LAG_METRICS: Final[tuple[Metric, ...]] = ("lag_p50_minutes", "lag_p95_minutes")
+_COUNTED: Final = ("numerator", "denominator")
+
+
+@frozen
+class Span:
+    """Local days of history and window, as days since 1970, all included.
+
+    `end_s` is the as-of in seconds since 1970.
+    """
+
+    history: int
+    window: int
+    last: int
+    end_s: int
+    tz: str
+
+
+@frozen(eq=False)
+class Measured:
+    """One table: what was counted, and its lag."""
+
+    counts: Counts
+    lags: Lags
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.counts.frame.table.name
+
+
+@frozen
+class Line:
+    """One line of the long form; `day` None for a total."""
+
+    table: str
+    column: str
+    day: int | None
+    metric: Metric
+    numerator: int | None
+    denominator: int | None
+    value: float | None
+    revenue_cents: float | None
+
+
+def share_metrics(counts: Counts) -> Iterator[tuple[str, Metric]]:
+    """Yield the `(column, metric)` that a table has: the whole table first, then its columns."""
+    table, frame = counts.frame.table, counts.frame
+    if table.required_keys:
+        yield "", "key_null"
+        for column in table.required_keys:
+            yield column, "key_null"
+    for metric in ("fk_failure", "fk_missing", "fk_temporal"):
+        name = cast(Metric, metric)
+        if not frame.keys or (metric == "fk_temporal" and not counts.affected_bits(name, "")):
+            continue
+        yield "", name
+        for key in frame.keys:
+            if metric != "fk_temporal" or counts.affected_bits(name, key.label):
+                yield key.label, name
+    if table.business_key:
+        yield "", "duplicate"
+    if frame.has_lag:
+        yield "", "late"
+
+
+@frozen(eq=False)
+class Daily:
+    """Sums of one metric by day. `money` is in the purse's common unit."""
+
+    days: Ints
+    numerator: Ints
+    denominator: Ints
+    money: npt.NDArray[np.object_]
+
+
+def daily(counts: Counts, column: str, metric: Metric) -> Daily:
+    """Sum a metric by day, the rows without a day among them."""
+    tally, extra = counts.tally, counts.extra
+    days, place = np.unique(tally.days, return_inverse=True)
+    judged = counts.judged(metric, column)
+    denominator = _sums(place, tally.rows, judged, len(days))
+    if metric == "duplicate":
+        mine = np.searchsorted(days, extra.days)
+        chosen = np.ones(len(mine), dtype=bool)
+        numerator = _sums(mine, extra.rows, chosen, len(days))
+        money = _exact_sums(mine, extra.money, chosen, len(days))
+    else:
+        bits = counts.affected_bits(metric, column)
+        chosen = judged if metric == "rows" else tally.any_of(bits) & judged
+        numerator = _sums(place, tally.rows, chosen, len(days))
+        money = _exact_sums(place, tally.money, chosen, len(days))
+    return Daily(days, numerator, denominator, money)
+
+
+def _sums(
+    place: npt.NDArray[np.intp], values: Ints, chosen: npt.NDArray[np.bool_], size: int
+) -> Ints:
+    result = np.zeros(size, dtype=np.int64)
+    np.add.at(result, place[chosen], values[chosen])
+    return result
+
+
+def _exact_sums(
+    place: npt.NDArray[np.intp], values: Any, chosen: npt.NDArray[np.bool_], size: int
+) -> npt.NDArray[np.object_]:
+    result = np.zeros(size, dtype=object)
+    np.add.at(result, place[chosen], values[chosen])
+    return result
+
+
+def lines(measured: Measured, span: Span) -> list[Line]:
+    """Return the lines of a table by local day over the history."""
+    counts = measured.counts
+    found: list[Line] = []
+    for column, metric in [("", cast(Metric, "rows")), *share_metrics(counts)]:
+        figures = daily(counts, column, metric)
+        for place, day in enumerate(figures.days.tolist()):
+            if day > span.last or (day != NO_DAY and figures.denominator[place] == 0):
+                continue
+            found.append(
+                _line(
+                    counts,
+                    column,
+                    None if day == NO_DAY else day,
+                    metric,
+                    int(figures.numerator[place]),
+                    int(figures.denominator[place]),
+                    int(figures.money[place]),
+                )
+            )
+    found += _empty_days(measured, span)
+    lagged = daily(counts, "", "late") if counts.frame.has_lag else None
+    for day, pair in measured.lags.by_day.items():
+        rows = int(lagged.denominator[np.searchsorted(lagged.days, day)]) if lagged else None
+        found += _lag_lines(measured.name, day, rows, pair)
+    zone = zone_of(span.tz)
+    for day, newest in sorted(counts.newest.items()):
+        if day <= span.last:
+            end = _day_end(day, zone)
+            found.append(
+                Line(
+                    measured.name,
+                    "",
+                    day,
+                    "freshness_minutes",
+                    None,
+                    None,
+                    (min(end, span.end_s) - newest) / 60,
+                    None,
+                )
+            )
+    return found
+
+
+def _day_end(day: int, zone: Any) -> int:
+    from datetime import datetime, time
+
+    return int(datetime.combine(date_of(day + 1), time(), tzinfo=zone).timestamp())
+
+
+def _line(
+    counts: Counts,
+    column: str,
+    day: int | None,
+    metric: Metric,
+    numerator: int,
+    denominator: int,
+    money: int,
+) -> Line:
+    if metric == "rows":
+        value: float | None = float(numerator)
+    else:
+        value = 100 * numerator / denominator if denominator else None
+    revenue = counts.frame.purse.cents(money) if counts.has_money else None
+    name = counts.frame.table.name
+    return Line(name, column, day, metric, numerator, denominator, value, revenue)
+
+
+def _empty_days(measured: Measured, span: Span) -> list[Line]:
+    """Days of a fact table on which nothing happened, between its first day and the last."""
+    table = measured.counts.frame.table
+    days = {int(d) for d in measured.counts.tally.days if d != NO_DAY and d <= span.last}
+    if table.kind != "fact" or not days:
+        return []
+    revenue = 0.0 if measured.counts.has_money else None
+    first = max(min(days), span.history)
+    return [
+        Line(measured.name, "", day, "rows", 0, 0, 0.0, revenue)
+        for day in range(first, span.last + 1)
+        if day not in days
+    ]
+
+
+def _lag_lines(table: str, day: int | None, rows: int | None, pair: Pair) -> list[Line]:
+    return [
+        Line(table, "", day, metric, None, rows, value, None)
+        for metric, value in zip(LAG_METRICS, pair, strict=True)
+    ]
+
+
+def totals(measured: Measured, span: Span, scope: str) -> list[Line]:
+    """Return the lines of a table over the whole history or the window."""
+    counts = measured.counts
+    first = NO_DAY if scope == "history" else span.window
+    found: list[Line] = []
+    rows_lagged: int | None = None
+    for column, metric in [("", cast(Metric, "rows")), *share_metrics(counts)]:
+        figures = daily(counts, column, metric)
+        inside = (figures.days >= first) & (figures.days <= span.last)
+        numerator = int(figures.numerator[inside].sum())
+        denominator = int(figures.denominator[inside].sum())
+        money = int(sum(figures.money[inside]))
+        found.append(_line(counts, column, None, metric, numerator, denominator, money))
+        if metric == "late":
+            rows_lagged = denominator
+    pair = measured.lags.history if scope == "history" else measured.lags.window
+    if pair:
+        found += _lag_lines(measured.name, None, rows_lagged, pair)
+    newest = [s for d, s in counts.newest.items() if first <= d <= span.last and s <= span.end_s]
+    if newest:
+        age = (span.end_s - max(newest)) / 60
+        found.append(Line(measured.name, "", None, "freshness_minutes", None, None, age, None))
+    return found
+
+
+def to_arrow(found: list[Line], scopes: list[str] | None = None) -> pa.Table:
+    """Return lines as an Arrow table with `MEASURE_COLUMNS`, and `scope` where it is given."""
+    import pyarrow as pa
+
+    columns: dict[str, Any] = {
+        "table": pa.array([line.table for line in found], pa.string()),
+        "column": pa.array([line.column for line in found], pa.string()),
+        "day": pa.array([line.day for line in found], pa.int32()).cast(pa.date32()),
+        "metric": pa.array([line.metric for line in found], pa.string()),
+        "numerator": pa.array([line.numerator for line in found], pa.int64()),
+        "denominator": pa.array([line.denominator for line in found], pa.int64()),
+        "value": pa.array([line.value for line in found], pa.float64()),
+        "revenue_cents": pa.array([line.revenue_cents for line in found], pa.float64()),
+    }
+    if scopes is not None:
+        columns["scope"] = pa.array(scopes, pa.string())
+    return pa.table(columns)

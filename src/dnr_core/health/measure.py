@@ -1,0 +1,332 @@
+"""Room: health. Measures a whole warehouse: tables one by one, then what is made of their counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import frozen
+
+from dnr_core.config.settings import DEFAULT_AS_OF, Settings
+from dnr_core.errors import InputError
+from dnr_core.health.connect import Warehouse
+from dnr_core.health.counts import NO_DAY, Counts, count
+from dnr_core.health.kpis import Months, guardrails, kpis, revenue, usual_month
+from dnr_core.health.lag import Lags, lags
+from dnr_core.health.local_time import (
+    PLAUSIBLE_FROM,
+    PLAUSIBLE_TO,
+    LocalClock,
+    date_of,
+    day_number,
+    instant_of,
+    offset_at,
+    seconds_of,
+    zone_of,
+)
+from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
+from dnr_core.health.marks import event_columns, frame
+from dnr_core.health.proof import proofs
+from dnr_core.health.rates import RateFindings, find_spikes
+from dnr_core.health.slo import Limits, verdicts
+from dnr_core.health.volume import find_drops, find_gaps, find_surges, loaded_hours
+from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured
+from dnr_core.model.schema import Table
+from dnr_core.progress import Progress, Silent
+
+TASK: Final = "health"
+
+
+@frozen
+class Setup:
+    """What is settled before a table is read."""
+
+    clock: LocalClock
+    limits: Limits
+    tz: str
+    as_of: datetime
+
+    @property
+    def last_day(self) -> int:
+        """The local day on which the as-of ends, as days since 1970."""
+        end = seconds_of(self.as_of)
+        return (end - 1 + offset_at(zone_of(self.tz), end - 1)) // 86_400
+
+
+def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = None) -> Setup:
+    """Settle zone, limits and as-of.
+
+    Raises:
+        InputError: no as-of is given and no row has an event time.
+        ConfigError: a wrong zone or limit.
+    """
+    archetype = warehouse.archetype
+    told = warehouse.manifest.settings if warehouse.manifest else {}
+    tz = str(told.get("tz") or archetype.tz or settings.warehouse.tz)
+    zone_of(tz)
+    names = [
+        name
+        for table in archetype.schema.tables
+        for name in (
+            table.name,
+            *(f"{table.name}.{c}" for c in table.column_names),
+            *(f"{table.name}.{k.label}" for k in table.foreign_keys),
+        )
+    ]
+    limits = Limits.of(settings.report, tuple(dict.fromkeys(names)))
+    first, last, last_event = _range(warehouse)
+    as_of = as_of or settings.warehouse.as_of
+    if as_of is None and told.get("as_of"):
+        as_of = datetime.fromisoformat(str(told["as_of"]))
+    if as_of is None and warehouse.made:
+        as_of = DEFAULT_AS_OF
+    if as_of is None:
+        if last_event is None:
+            raise InputError(
+                f"no row of {warehouse.shown} has an event time, so there is no day to report on",
+                hint="name the event time of a fact table in the schema file, or give --as-of",
+            )
+        as_of = _day_end(tz, last_event)
+    as_of = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
+    end = seconds_of(as_of)
+    clock = LocalClock.over(
+        tz, warehouse.dialect, min(first, end) - 86_400, max(last, end) + 86_400
+    )
+    return Setup(clock, limits, tz, as_of)
+
+
+def _day_end(tz: str, second: int) -> datetime:
+    zone = zone_of(tz)
+    day = instant_of(second).astimezone(zone).date()
+    following = date_of(day_number(day) + 1)
+    return datetime.combine(following, datetime.min.time(), tzinfo=zone).astimezone(UTC)
+
+
+def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
+    """Earliest and latest plausible second of any time, and the latest event of a fact table."""
+    first, last = PLAUSIBLE_TO, PLAUSIBLE_FROM
+    last_event: int | None = None
+    for table in _present(warehouse):
+        columns = _times(warehouse, table)
+        if not columns:
+            continue
+        source = warehouse.table(table.name)
+        seconds = {name: warehouse.dialect.epoch_seconds(source[name]) for name in columns}
+        bounds = {}
+        for place, name in enumerate(columns):
+            sound = seconds[name].between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
+            bounds[f"low_{place}"] = seconds[name].min(where=sound)
+            bounds[f"high_{place}"] = seconds[name].max(where=sound)
+        row = warehouse.rows(source.agg(**bounds))[0]
+        own = event_columns(table) if table.kind == "fact" else ()
+        for place, name in enumerate(columns):
+            low, high = row[2 * place], row[2 * place + 1]
+            if low is None:
+                continue
+            first, last = min(first, int(low)), max(last, int(high))
+            if name in own:
+                last_event = max(int(high), last_event if last_event is not None else int(high))
+    return (first, last, last_event) if first <= last else (0, 0, None)
+
+
+def _times(warehouse: Warehouse, table: Table) -> tuple[str, ...]:
+    names = [*event_columns(table), *(c for c in (table.loaded_at, table.created_at) if c)]
+    for other in warehouse.archetype.schema.tables:
+        if other.event_time and other.event_time.through == table.name:
+            names += other.event_time.columns
+    names += [s.time for s in warehouse.archetype.streams if s.table == table.name and s.time]
+    return tuple(dict.fromkeys(names))
+
+
+def _present(warehouse: Warehouse) -> list[Table]:
+    return [t for t in warehouse.archetype.schema.tables if t.name in warehouse]
+
+
+def _span(setup: Setup, settings: Settings, counted: list[Counts]) -> Span:
+    last = setup.last_day
+    facts = [c for c in counted if c.frame.table.kind == "fact"] or counted
+    days = [
+        int(day) for counts in facts for day in counts.tally.days if day != NO_DAY and day <= last
+    ]
+    history = min(days, default=last)
+    length = settings.report.window_days
+    window = history if length is None else max(history, last - length + 1)
+    return Span(history, window, last, seconds_of(setup.as_of), setup.tz)
+
+
+def measure(
+    warehouse: Warehouse,
+    settings: Settings,
+    *,
+    as_of: datetime | None = None,
+    progress: Progress | None = None,
+) -> HealthResult:
+    """Measure the health of an open warehouse; nothing is written, and only aggregates are read.
+
+    `as_of` is the instant the report looks back from; without it the settings', the manifest's, or
+    the end of the last local day with events counts. Rows of later days are left out.
+
+    Raises:
+        InputError: there is nothing to measure.
+        WarehouseError: a query failed.
+        ConfigError: a limit names a table or column that is not there.
+    """
+    progress = progress or Silent()
+    setup = prepare(warehouse, settings, as_of)
+    present = _present(warehouse)
+    progress.start(TASK, len(present) + 2, "tables")
+    missing = list(warehouse.not_there())
+    counted: list[Counts] = []
+    for table in present:
+        late = setup.limits.of_table(table.name, "p95_ingest_lag_min")
+        prepared = frame(warehouse, table, setup.clock, late)
+        counted.append(count(warehouse, prepared))
+        missing += prepared.not_measured
+        progress.advance(TASK)
+    missing += _silent_tables(counted)
+    span = _span(setup, settings, counted)
+    tables = [Measured(c, _lags(warehouse, c, setup.clock, span)) for c in counted]
+    months = Months.of(span, _first_day(warehouse, setup, span))
+    figures, without = revenue(warehouse, tables, months, span, setup.clock)
+    missing += without
+    usual, note = usual_month(warehouse.archetype, figures)
+    progress.advance(TASK)
+    own, without = kpis(warehouse, months, setup.clock)
+    missing += without
+    checks, without = guardrails(warehouse, settings, setup.clock)
+    missing += without
+    spikes = find_spikes(tables, span, settings.report.min_rise_points / 100)
+    missing += spikes.too_few
+    incidents = _incidents(warehouse, tables, setup.clock, span, spikes)
+    judged = [verdict for table in tables for verdict in verdicts(table, span, setup.limits)]
+    shown = proofs(warehouse, setup.clock, setup.limits, tables, span, settings.report.example_keys)
+    progress.advance(TASK)
+    progress.done(TASK)
+    long = [line for table in tables for line in lines(table, span)]
+    whole = [line for table in tables for line in totals(table, span, "history")]
+    recent = [line for table in tables for line in totals(table, span, "window")]
+    scopes = ["history"] * len(whole) + ["window"] * len(recent)
+    return HealthResult(
+        archetype=warehouse.archetype.name,
+        tz=setup.tz,
+        as_of=setup.as_of,
+        window_start=date_of(span.window),
+        window_end=date_of(span.last),
+        history_start=date_of(span.history),
+        history_end=date_of(span.last),
+        measures=to_arrow(long),
+        totals=to_arrow([*whole, *recent], scopes),
+        slos=tuple(judged),
+        incidents=tuple(incidents),
+        revenue=tuple(figures),
+        kpis=tuple(own),
+        guardrails=checks,
+        not_measured=tuple(missing),
+        proofs=shown,
+        notes=tuple(filter(None, [note, *_notes(tables, span)])),
+        column_days_tested=spikes.tested,
+        false_flags_expected=round(spikes.false_flags, 2),
+        revenue_monthly_median_cents=usual,
+        affected_total=_affected_total(tables, span),
+        backend=warehouse.dialect.name,
+        detectable_rise=spikes.detectable,
+    )
+
+
+def _lags(warehouse: Warehouse, counts: Counts, clock: LocalClock, span: Span) -> Lags:
+    if not counts.frame.has_lag or not len(counts.tally.days):
+        return Lags()
+    # Rows from before the history's first day count in the totals, as everywhere.
+    return lags(warehouse, counts.frame.table, clock, NO_DAY, span.window, span.last)
+
+
+def _first_day(warehouse: Warehouse, setup: Setup, span: Span) -> int:
+    """First day that the history covers: of a made company as its manifest says."""
+    months = warehouse.manifest.settings.get("months") if warehouse.manifest else None
+    if not months:
+        return span.history
+    end = setup.as_of.astimezone(zone_of(setup.tz)).date()
+    start = end.year * 12 + end.month - 1 - int(months)
+    return day_number(datetime(start // 12, start % 12 + 1, 1, tzinfo=UTC).date())
+
+
+def _silent_tables(counted: list[Counts]) -> list[NotMeasured]:
+    found: list[NotMeasured] = []
+    for counts in counted:
+        table = counts.frame.table
+        if not len(counts.tally.days):
+            found.append(NotMeasured(table.name, "", "rows", "the table is empty"))
+        elif counts.frame.has_event and set(counts.tally.days.tolist()) == {NO_DAY}:
+            why = "no row has a time that can be used, so there are no figures by day"
+            found.append(NotMeasured(table.name, "", "rows", why))
+    return found
+
+
+def _incidents(
+    warehouse: Warehouse,
+    tables: list[Measured],
+    clock: LocalClock,
+    span: Span,
+    spikes: RateFindings,
+) -> list[DetectedIncident]:
+    found = list(spikes.incidents)
+    for measured in tables:
+        if measured.counts.frame.table.kind != "fact":
+            continue
+        found += find_drops(measured, span)
+        hours = loaded_hours(warehouse, measured, clock, span)
+        gaps = find_gaps(measured, hours, span) if hours else []
+        found += gaps
+        if measured.lags.by_day:
+            found += find_surges(measured, span, gaps)
+    # Ranked by rows times rise, then in an order that never changes.
+    return sorted(
+        found,
+        key=lambda i: (-_weight(i), i.table, i.column, i.kind, i.start),
+    )
+
+
+def _weight(incident: DetectedIncident) -> float:
+    rise = abs(incident.value - incident.usual)
+    if incident.kind not in {"null_spike", "orphan_spike", "duplicate_spike"}:
+        rise = rise / max(incident.usual, 1.0)
+    return round(incident.rows * rise, 6)
+
+
+def _notes(tables: list[Measured], span: Span) -> list[str]:
+    found: list[str] = []
+    for measured in tables:
+        tally, layout = measured.counts.tally, measured.counts.layout
+        for kind, words in (
+            ("implausible", "have an event time before 1900 or after 2100; they are on no day"),
+            ("early", "were loaded before they happened"),
+            ("unkeyed", "have a null in their business key, so they are no one's duplicate"),
+        ):
+            bit = layout.bit(kind)
+            rows = int(tally.rows[tally.any_of(bit)].sum()) if bit else 0
+            if rows:
+                found.append(f"{rows:,} rows of {measured.name} {words}")
+        later = int(tally.rows[tally.days > span.last].sum())
+        if later:
+            found.append(f"{later:,} rows of {measured.name} are of days after the as-of; left out")
+    return found
+
+
+def _affected_total(
+    tables: list[Measured], span: Span
+) -> Callable[[tuple[tuple[str, str, str], ...]], float | None]:
+    counted = {measured.name: measured.counts for measured in tables}
+
+    def total(chosen: tuple[tuple[str, str, str], ...]) -> float | None:
+        """Cents in the window on rows affected by any of `(table, column, metric)`."""
+        cents: float | None = None
+        for name in dict.fromkeys(table for table, _, _ in chosen):
+            counts = counted.get(name)
+            mine = [(column, metric) for table, column, metric in chosen if table == name]
+            money = counts.money_of(mine, span.window, span.last) if counts else None
+            if counts and money is not None:
+                cents = (cents or 0.0) + counts.frame.purse.cents(money)
+        return cents
+
+    return total
