@@ -183,7 +183,9 @@ def entities(instructions: str, item: str, schema: Mapping[str, Any]) -> dict[st
         for target, sure in of_named or options:
             chosen[target] = max(sure, chosen.get(target, 0.0))
             tables.setdefault(target.partition(".")[0], CONFIDENCE["implied"])
-    answer_tables = _allowed(sorted(tables), schema, "tables")
+    # Surest first, then in order of mention: who asks for one table takes the first.
+    surest = sorted(tables, key=lambda table: -tables[table])
+    answer_tables = _allowed(surest, schema, "tables")
     answer_columns = _allowed(sorted(chosen), schema, "columns")
     parts = [tables[t] for t in answer_tables] + [chosen[c] for c in answer_columns]
     confidence = round(sum(parts) / len(parts), 4) if parts else NOTHING
