@@ -21,7 +21,9 @@ MOST_TABLES: Final = 10
 MOST_ENUM: Final = 400
 """Columns offered to a provider; strict schemas bound the number of choices."""
 
-_ANSWER_TABLES: Final = 3
+_ANSWER_TABLES: Final = 1
+"""Of a provider's answer the surest table is taken: a need lies on one table, and the further ones
+are where it was looked for."""
 _FENCE: Final = "```"
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 

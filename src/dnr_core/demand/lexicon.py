@@ -42,10 +42,12 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "role_product_analytics": 5,
     "role_finance": 5,
 }
-"""Hundredths of a point. A word counts once an item: `_root` where the first message has it,
-`_reply` where only later ones do; all figures (money, percents, large numbers) are one word; `near_miss_least` bounds what near misses take away. Roles
-are the first writer's. `incident` is for an item within reach of a detected incident,
-`incident_table` in its place where the item also names the incident's table.
+"""Hundredths of a point.
+
+A word counts once an item: `_root` where the first message has it, `_reply` where only later ones
+do; all figures (money, percents, large numbers) are one word; `near_miss_least` bounds what near
+misses take away. Roles are the first writer's. `incident` is for an item within reach of a
+detected incident, `incident_table` in its place where the item also names the incident's table.
 """
 
 FIGURE: Final = "#"
