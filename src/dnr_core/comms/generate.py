@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from attrs import asdict, evolve, frozen
 
 from dnr_core.comms import assemble
-from dnr_core.comms.causes import causes_of, read_premises
+from dnr_core.comms.causes import causes_of, read_made
 from dnr_core.comms.clock import WorkClock
 from dnr_core.comms.draw import Draw, seed_of
 from dnr_core.comms.nlq import plan_questions
@@ -26,6 +26,7 @@ from dnr_core.comms.words import Words, write_words
 from dnr_core.comms.write import Briefs
 from dnr_core.model import Archetype
 from dnr_core.progress import Progress, Silent
+from dnr_core.warehouse import company_of
 from dnr_core.workspace import (
     MANIFEST_FORMAT,
     Manifest,
@@ -76,7 +77,7 @@ class CommsFolder:
 
 
 def generate_comms(
-    archetype: Archetype,
+    archetype: Archetype | str,
     settings: Settings,
     catalogue: Catalogue,
     *,
@@ -88,7 +89,7 @@ def generate_comms(
     """Make the talk of the company whose warehouse lies in `warehouse`.
 
     Args:
-        archetype: the company's kind.
+        archetype: the company's kind, or its name in the catalogue.
         settings: `comms` says how much of what; `cache` where replies are kept.
         catalogue: where the style, the provider and the kinds of defect are found.
         warehouse: a finished folder of `generate_warehouse`; only its manifest is read.
@@ -102,15 +103,18 @@ def generate_comms(
         FolderError: `out` or `meta` cannot be written, or holds something else.
         FatalProviderError: a wrong key or an exhausted account; what is written stays cached.
     """
-    premises = read_premises(warehouse, archetype)
+    if isinstance(archetype, str):
+        archetype = catalogue.archetype(archetype)
+    made = read_made(warehouse, archetype)
+    told = company_of(made)
     comms = settings.comms
     style = catalogue.style(comms.style)
-    clock = WorkClock(premises.company.as_of, premises.company.tz, comms.months)
+    clock = WorkClock(told.as_of, told.tz, comms.months)
     counts = {"slack": comms.slack_threads, "email": comms.emails, "nlq": comms.nlq}
     seed = seed_of("comms", comms.seed, archetype.name)
     people = make_people(user_count(comms.users, sum(counts.values())), Draw(seed, "people"))
     causes = (
-        causes_of(archetype, premises, catalogue, clock.start_us)
+        causes_of(archetype, made, catalogue, clock.start_us)
         if comms.sample_policy == "event_aware"
         else ()
     )
@@ -137,7 +141,7 @@ def generate_comms(
         _write_labels(meta, labels, archetype.name, comms.seed)
         files = _stage(out, {**tables, "comms_users": assemble.users_table(people, list(plan))})
         files[BUDGET] = write_json(staging(out) / BUDGET, words.budget)
-        publish(out, _manifest(archetype, settings, premises.manifest, counts, words, files))
+        publish(out, _manifest(settings, catalogue, made, counts, words, files))
     notes = words.notes
     progress.done("comms", "; ".join(notes))
     return CommsFolder(
@@ -220,24 +224,22 @@ def _write_labels(meta: Path, labels: Mapping[str, pa.Table], archetype: str, se
 
 
 def _manifest(
-    archetype: Archetype,
     settings: Settings,
+    catalogue: Catalogue,
     warehouse: Manifest,
     counts: Mapping[str, int],
     words: Words,
     files: Mapping[str, str],
 ) -> Manifest:
-    from dnr_core.comms.versions import versions
-
-    said: dict[str, Any] = json.loads(dump_json(asdict(settings.comms)))
+    said: dict[str, Any] = asdict(settings.comms)
     return Manifest(
         kind=KIND,
-        version=versions()["dnr-core"],
+        version=metadata.version("dnr-core"),
         settings={**said, "warehouse": dict(warehouse.settings)},
         files=files,
-        archetype=archetype.name,
+        archetype=warehouse.archetype,
         seed=settings.comms.seed,
-        plugins=versions(),
+        plugins=catalogue.versions,
         extra={
             "synthetic": True,
             "asked": dict(counts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,6 @@ from dnr_core.comms.pseudonyms import Pseudonyms, default_key_file, load_key
 from dnr_core.comms.read import KIND, UNREAD
 from dnr_core.comms.rows import table_of
 from dnr_core.comms.tables import COMMS_USERS, empty
-from dnr_core.comms.versions import versions
 from dnr_core.errors import CommsError, ConfigError
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import Manifest, claim, held, publish, staging, write_json
@@ -170,10 +170,9 @@ def _publish(
             out,
             Manifest(
                 kind=KIND,
-                version=versions()["dnr-core"],
+                version=metadata.version("dnr-core"),
                 settings={},
                 files=files,
-                plugins=versions(),
                 extra={
                     "synthetic": False,
                     "sources": sorted(source for source, path in given.items() if path),
