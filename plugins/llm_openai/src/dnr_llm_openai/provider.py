@@ -159,5 +159,5 @@ def _keep_messages_out_of_logs() -> None:
     # At DEBUG both packages log whole requests, messages and all.
     for name in ("openai", "instructor"):
         logger = logging.getLogger(name)
-        if logger.getEffectiveLevel() < logging.INFO:
-            logger.setLevel(logging.INFO)
+        # A level of its own, so that turning on DEBUG for everything does not reach it.
+        logger.setLevel(max(logger.level, logging.INFO))

@@ -49,7 +49,7 @@ class OpenAISettings:
             "answer_format": environ.get("OPENAI_ANSWER_FORMAT", "") or "json_schema",
         }
         for name in (attribute.name for attribute in fields(cls)):
-            if given.get(name) not in {None, ""}:
+            if given.get(name) not in (None, ""):
                 values[name] = given[name]
         try:
             settings = cls(**values)

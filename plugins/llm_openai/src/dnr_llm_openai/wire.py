@@ -58,6 +58,9 @@ def chat_arguments(
         temperature=request.temperature,
         max_tokens=request.max_tokens,
     )
+    # instructor makes a list of an empty text, and may make more of one that looks like an image.
+    system, user = arguments["messages"]
+    arguments["messages"] = [system, {**user, "content": request.item}]
     if answer_format == "json_schema":
         # instructor leaves this out, and without it the schema is a mere suggestion.
         arguments["response_format"]["json_schema"]["strict"] = True
