@@ -126,11 +126,17 @@ class _Batched:
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where this thread has a running loop (a notebook)."""
+    if _has_running_loop():
+        return _run_beside(work)
+    return asyncio.run(work)
+
+
+def _has_running_loop() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
-    return _run_beside(work)
+        return False
+    return True
 
 
 def _run_beside(work: Coroutine[Any, Any, T]) -> T:
