@@ -8,6 +8,7 @@ from attrs import frozen
 
 from dnr_core.llm.budget import Budget
 from dnr_core.llm.outcome import Outcome
+from dnr_core.llm.sound import sound
 from dnr_core.model import Price, Provider, Request
 
 _PRIOR_PERCENT = 30
@@ -37,7 +38,7 @@ class Calibration:
                 continue
             request = requests[outcome.index]
             prompt += outcome.usage.prompt_tokens
-            prompt_bound += provider.prompt_tokens_at_most(request)
+            prompt_bound += provider.prompt_tokens_at_most(sound(request))
             completion += outcome.usage.completion_tokens
             completion_bound += request.max_tokens
         if not prompt or not prompt_bound or not completion_bound:
@@ -79,7 +80,7 @@ def estimate(
         price: wins over the provider's.
     """
     known = calibration or Calibration()
-    bounds = [provider.prompt_tokens_at_most(request) for request in requests]
+    bounds = [provider.prompt_tokens_at_most(sound(request)) for request in requests]
     expected = [-(-bound * known.prompt_tokens // known.prompt_bound) for bound in bounds]
     answers = [
         -(-request.max_tokens * known.completion_tokens // known.completion_bound)

@@ -23,6 +23,7 @@ from dnr_core.llm.budget import Budget, Reservation
 from dnr_core.llm.cache import Cache, request_key
 from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
 from dnr_core.llm.retry import Backoff
+from dnr_core.llm.sound import sound
 from dnr_core.llm.streaks import Streaks
 from dnr_core.model import ClosableProvider, Provider, Reply, Request, Usage
 
@@ -189,7 +190,7 @@ class Run:
     async def _answer(self, index: int, request: Request) -> Outcome:
         """Make the calls that one item needs, at most `2 + retries`."""
         item = _Item(index, request)
-        ask, retries, repaired = _sound(request), 0, False
+        ask, retries, repaired = sound(request), 0, False
         while True:
             got = await self._call(item, ask)
             if isinstance(got, Outcome):
@@ -355,18 +356,6 @@ class Run:
                 doubted=self._doubted,
             ),
         )
-
-
-def _sound(request: Request) -> Request:
-    """Replace lone surrogates, which no JSON on a wire can carry."""
-    if request.item.isascii():
-        return request
-    try:
-        request.item.encode("utf-8")
-    except UnicodeEncodeError:
-        item = request.item.encode("utf-8", "replace").decode("utf-8")
-        return evolve(request, item=item)
-    return request
 
 
 @remember
