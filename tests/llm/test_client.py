@@ -11,7 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dnr_core.errors import BudgetError, ConfigError, FatalProviderError, ProviderTimeoutError
+from dnr_core.errors import (
+    BudgetError,
+    ConfigError,
+    FatalProviderError,
+    ProviderTimeoutError,
+    TransientProviderError,
+)
 from dnr_core.llm import Backoff, Budget, complete_all, estimate
 from dnr_core.llm.estimate import Calibration
 from dnr_core.model import Price, Reply, Request, Usage
@@ -120,6 +126,16 @@ def test_a_fatal_error_keeps_what_is_done(requests_for: Any, no_waits: Backoff) 
     assert done.outcomes[10].status == "failed"
     assert 10 <= done.count("ok") <= 14
     assert len(provider.calls) <= 15
+
+
+def test_a_stop_ends_the_waits_of_others(requests_for: Any) -> None:
+    """An item that backs off for half a minute makes no further call when the run has stopped."""
+    wrong = Fault(FatalProviderError("the key is wrong"), after_seconds=0.05)
+    script = [Fault(TransientProviderError("busy", retry_after_seconds=29.0)), wrong]
+    provider = ScriptedProvider(script, then=GOOD)
+    ended = run(requests_for(["a", "b", "c"]), provider, Backoff(), concurrency=2)
+    assert [o.status for o in ended.outcomes] == ["failed", "failed", "not_started"]
+    assert len(provider.calls) == 2
 
 
 def test_a_service_that_is_down_stops_the_run(requests_for: Any, no_waits: Backoff) -> None:

@@ -97,7 +97,7 @@ class Run:
         self._validators: dict[int, Validator] = {}
         self._parse_errors, self._failures = Streaks(), Streaks()
         self._in_flight = 0
-        self._settled = asyncio.Event()
+        self._settled, self._halted = asyncio.Event(), asyncio.Event()
         self._not_before = 0.0
         self._stopped: Stopped = ""
         self._reason = ""
@@ -180,7 +180,7 @@ class Run:
 
     async def _work(self, waiting: Iterator[int]) -> None:
         for index in waiting:
-            if self._stopped not in {"", "budget"}:
+            if self._halted.is_set():
                 return
             outcome = await self._answer(index, self._requests[index])
             if outcome.status != "not_started":
@@ -196,7 +196,7 @@ class Run:
             if isinstance(got, Outcome):
                 return got
             if isinstance(got, TransientProviderError):
-                if retries >= self._rules.retries or self._stopped or self._provider.local:
+                if retries >= self._rules.retries or self._halted.is_set() or self._provider.local:
                     return item.ended("failed", str(got))
                 await self._back_off(retries, got.retry_after_seconds)
                 retries += 1
@@ -211,7 +211,7 @@ class Run:
                 if self._cache is not None:
                     self._cache.put(self._keys[index], got)
                 return item.ended("ok", value=value)
-            if repaired or self._stopped:
+            if repaired or self._halted.is_set():
                 return item.ended("parse_error", complaint)
             ask, repaired = _repair(ask, complaint), True
 
@@ -221,11 +221,13 @@ class Run:
             return await self._call_freely(item, ask)
         await self._wait_for_turn()
         reservation = await self._reserve(ask)
+        unasked: Status = "failed" if item.calls else "not_started"
         if reservation is None:
             self._stop("budget", "the cap does not allow a further call")
-            return item.ended(
-                "failed" if item.calls else "not_started", "the cap does not allow a further call"
-            )
+            return item.ended(unasked, "the cap does not allow a further call")
+        if self._halted.is_set():
+            self._budget.release(reservation)
+            return item.ended(unasked, self._reason)
         item.calls += 1
         self._calls += 1
         self._in_flight += 1
@@ -309,12 +311,25 @@ class Run:
             loop = asyncio.get_running_loop()
             self._not_before = max(self._not_before, loop.time() + seconds)
             return
-        await backoff.sleep(seconds)
+        await self._sleep(seconds)
 
     async def _wait_for_turn(self) -> None:
         wait = self._not_before - asyncio.get_running_loop().time()
         if wait > 0:
-            await self._rules.backoff.sleep(wait)
+            await self._sleep(wait)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but no longer than until the run is halted."""
+        waits = [
+            asyncio.ensure_future(self._rules.backoff.sleep(seconds)),
+            asyncio.ensure_future(self._halted.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
 
     def _record(self, outcome: Outcome) -> None:
         self._outcomes[outcome.index] = outcome
@@ -334,6 +349,8 @@ class Run:
             if why != self._stopped:
                 _log.info("stopped: %s", why)
             self._stopped, self._reason = why, reason
+            if why != "budget":
+                self._halted.set()
 
     def _completed(self) -> Completed:
         left = self._reason or "the run stopped before it"
