@@ -14,6 +14,7 @@ from dnr_core.synth.arrivals import (
     Rhythm,
     arrivals,
     events,
+    expected_shares,
     followers,
 )
 from dnr_core.synth.calendar import (
@@ -84,6 +85,7 @@ __all__ = [
     "dates",
     "events",
     "exp_fixed",
+    "expected_shares",
     "followers",
     "history",
     "instants",

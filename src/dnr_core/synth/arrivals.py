@@ -7,16 +7,16 @@ they are numbered in time order, and any stretch of them can be made without the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
 from dnr_core.model import Company
-from dnr_core.synth.calendar import Slots, history, trend
+from dnr_core.synth.calendar import DAY, Slots, history, trend
 from dnr_core.synth.poisson import FRACTION_BITS, poisson
 from dnr_core.synth.seeds import I64, U64, Stream, below, stream_of
 
@@ -24,12 +24,21 @@ _STEP = 20
 """An entity's place among the arrivals is drawn in units of 2**-20 of its turn."""
 
 
+def _percents(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(values)
+
+
 @frozen
 class Rhythm:
     """How busy a weekday (Monday first) and a local hour (0 to 23) are, in percent of usual."""
 
-    weekday: tuple[int, ...] = field(default=(100,) * 7, converter=tuple)
-    hour: tuple[int, ...] = field(default=(100,) * 24, converter=tuple)
+    weekday: tuple[int, ...] = field(default=(100,) * 7, converter=_percents)
+    hour: tuple[int, ...] = field(default=(100,) * 24, converter=_percents)
+
+    def __attrs_post_init__(self) -> None:
+        for name, values, wanted in (("weekday", self.weekday, 7), ("hour", self.hour, 24)):
+            if len(values) != wanted or min(values) < 0 or not 0 < max(values) <= 1000:
+                raise ValueError(f"{name} must be {wanted} percentages from 0 to 1000: {values}")
 
 
 EVEN: Final = Rhythm()
@@ -42,7 +51,8 @@ def _spread(total: int, weights: Sequence[int]) -> I64:
     for weight in weights:
         running += weight
         bounds.append(total * running // whole)
-    return np.diff(np.array(bounds, dtype=np.int64))
+    edges = np.array(bounds, dtype=np.int64)
+    return edges[1:] - edges[:-1]
 
 
 def _weights(slots: Slots, company: Company, rhythm: Rhythm) -> list[int]:
@@ -54,6 +64,19 @@ def _weights(slots: Slots, company: Company, rhythm: Rhythm) -> list[int]:
         * slots.lengths
     )
     return [int(weight) for weight in weights.tolist()]
+
+
+def expected_shares(
+    company: Company, rhythm: Rhythm, part: Literal["weekday", "hour", "month"]
+) -> list[float]:
+    """Return the share of a company's events that falls on each weekday, local hour or month."""
+    slots = history(company)
+    place = {"weekday": slots.weekday, "hour": slots.hour, "month": slots.month}[part]
+    sums = [0] * (int(place.max()) + 1)
+    for where, weight in zip(place.tolist(), _weights(slots, company, rhythm), strict=True):
+        sums[where] += weight
+    whole = sum(sums)
+    return [part_sum / whole for part_sum in sums]
 
 
 @frozen(eq=False)
@@ -87,7 +110,8 @@ class Arrivals:
         slot = np.maximum(slot, 0)
         width = self.places[slot + 1] - self.places[slot]
         inside = np.clip(seconds - self.slots.starts[slot], 0, self.slots.lengths[slot])
-        return self.places[slot] + inside * width // self.slots.lengths[slot]
+        place: I64 = self.places[slot] + inside * width // self.slots.lengths[slot]
+        return place
 
     def existing(self, seconds: I64) -> I64:
         """How many had come before each instant, so that ids up to this one were created by then.
@@ -97,7 +121,8 @@ class Arrivals:
         place = self._place_at(seconds)
         turns = place >> _STEP
         begun = self._jitter(turns + 1) < (place & ((1 << _STEP) - 1))
-        return np.maximum(1, turns + begun)
+        present: I64 = np.maximum(1, turns + begun)
+        return present
 
     def first_later(self, seconds: I64) -> I64:
         """For each instant an id from which on all came later; above `count` where none did."""
@@ -132,7 +157,8 @@ class Followers:
         came = self.leaders.created(self.leader(ids))
         if not self.delay_seconds:
             return came
-        return np.minimum(came + self.stream.below(ids, self.delay_seconds), self.end - 1)
+        late: I64 = np.minimum(came + self.stream.below(ids, self.delay_seconds), self.end - 1)
+        return late
 
     def existing(self, seconds: I64) -> I64:
         """How many surely existed at each instant: ids up to this one were created by then."""
@@ -162,7 +188,14 @@ def _later(comers: Comers, seconds: I64, bits: U64) -> tuple[I64, NDArray[np.boo
 def followers(
     company: Company, name: str, count: int, leaders: Comers, *, delay_seconds: int = 0
 ) -> Followers:
-    """Return `count` entities that follow `leaders`, each by up to `delay_seconds`."""
+    """Return `count` entities that follow `leaders`, each by up to `delay_seconds`.
+
+    Raises:
+        ValueError: the delay is negative or over 300 days, so that the first of them could come
+            after the first events.
+    """
+    if not 0 <= delay_seconds <= 300 * DAY:
+        raise ValueError(f"a delay must be between 0 and 300 days: {delay_seconds} seconds")
     end = history(company).end
     return Followers(count, leaders, delay_seconds, end, stream_of(company, name, "delay"))
 
@@ -175,7 +208,13 @@ def arrivals(
 
     `earlier_permille` of them came in that year. Within the history they follow the
     trajectory and the rhythm.
+
+    Raises:
+        ValueError: the share is not from 1 to 1000 permille; with none, the first events of the
+            history would have no parents.
     """
+    if not 1 <= earlier_permille <= 1000:
+        raise ValueError(f"earlier_permille must be from 1 to 1000: {earlier_permille}")
     slots = history(company, months_earlier=12)
     weights = _weights(slots, company, rhythm)
     before = int(np.count_nonzero(slots.month < 0))

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 from attrs import field, frozen
-from numpy.typing import NDArray
 
 from dnr_core.model import Company
 from dnr_core.synth.seeds import I64
@@ -86,7 +85,9 @@ def clock(tz: str, first: date, last: date) -> Clock:
             low, high = at, step
             while high - low > 1:
                 middle = (low + high) // 2
-                low, high = (middle, high) if _offset(middle, zone) == offsets[-1] else (low, middle)
+                low, high = (
+                    (middle, high) if _offset(middle, zone) == offsets[-1] else (low, middle)
+                )
             changes.append(high)
             offsets.append(_offset(high, zone))
         at = step
@@ -127,20 +128,30 @@ def opening_day(company: Company) -> date:
 def company_clock(company: Company) -> Clock:
     """Return the clock of the business zone, from a year before the history to a year after it."""
     last = company.as_of.astimezone(ZoneInfo(company.tz)).date()
-    return clock(company.tz, months_before(opening_day(company), 13), months_before(last, -12))
+    return _clock_around(company.tz, opening_day(company), last)
 
 
-@lru_cache(maxsize=32)
+def _clock_around(tz: str, opened: date, last: date) -> Clock:
+    return clock(tz, months_before(opened, 13), months_before(last, -12))
+
+
 def history(company: Company, *, months_earlier: int = 0, seconds_a_slot: int = 3600) -> Slots:
     """Return the company's history as slots; `months_earlier` adds time before it.
 
     The history is the `months` local months before the as-of. A local day of 23 or 25 hours has
     as many slots as it has hours.
     """
-    zone = ZoneInfo(company.tz)
-    end = _seconds(company.as_of)
-    last = company.as_of.astimezone(zone).date()
-    opened = opening_day(company)
+    return _slots(company.as_of, company.tz, company.months, months_earlier, seconds_a_slot)
+
+
+@lru_cache(maxsize=64)
+def _slots(
+    as_of: datetime, tz: str, months: int, months_earlier: int, seconds_a_slot: int
+) -> Slots:
+    zone = ZoneInfo(tz)
+    end = _seconds(as_of)
+    last = as_of.astimezone(zone).date()
+    opened = months_before(last, months)
     first = months_before(opened, months_earlier)
     days = [first + timedelta(days=n) for n in range((last - first).days + 2)]
     bounds = np.array([_midnight(day, zone) for day in days], dtype=np.int64)
@@ -152,17 +163,12 @@ def history(company: Company, *, months_earlier: int = 0, seconds_a_slot: int = 
     within -= np.repeat(np.cumsum(pieces) - pieces, pieces)
     starts = begins + within * seconds_a_slot
     lengths = np.minimum(seconds_a_slot, np.repeat(bounds[1:], pieces) - starts)
-    told = company_clock(company)
+    told = _clock_around(tz, opened, last)
     day = told.day(starts)
-    return Slots(starts, lengths, day, told.hour(starts), _months(company, opened, day), told)
-
-
-def _months(company: Company, opened: date, day: I64) -> I64:
-    """Month of the history of each local day; -1 before it."""
-    heads = [months_before(opened, -number) for number in range(company.months)]
-    bounds = np.array([(head - EPOCH).days for head in heads], dtype=np.int64)
-    found: NDArray[np.int64] = np.searchsorted(bounds, day, side="right").astype(np.int64) - 1
-    return found
+    heads = [months_before(opened, -number) for number in range(months)]
+    edges = np.array([(head - EPOCH).days for head in heads], dtype=np.int64)
+    month: I64 = np.searchsorted(edges, day, side="right").astype(np.int64) - 1
+    return Slots(starts, lengths, day, told.hour(starts), month, told)
 
 
 def trend(trajectory: str, months: int) -> list[int]:

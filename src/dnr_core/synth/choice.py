@@ -59,7 +59,9 @@ class MixByGroup:
 
     def pick(self, bits: U64, group: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the outcome of each draw in its group's mix, by the highest 16 bits."""
-        return self.table[(bits >> np.uint64(48)).astype(np.intp) + group.astype(np.intp) * _CELLS]
+        cell = (bits >> np.uint64(48)).astype(np.intp) + group.astype(np.intp) * _CELLS
+        outcome: NDArray[np.uint8] = self.table[cell]
+        return outcome
 
 
 @frozen(eq=False)

@@ -65,7 +65,8 @@ class Amounts:
         cell = (bits >> np.uint64(53)).astype(np.int64) + np.asarray(group, np.int64) * (_CELLS + 1)
         low, high = self.table[cell], self.table[cell + 1]
         part = ((bits >> np.uint64(32)) & np.uint64(0x1FFFFF)).astype(np.int64)
-        return low + ((high - low) * part >> 21)
+        amount: I64 = low + ((high - low) * part >> 21)
+        return amount
 
 
 def of_bps(cents: I64, bps: I64 | int) -> I64:

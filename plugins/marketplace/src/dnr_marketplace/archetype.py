@@ -67,9 +67,16 @@ MARKETPLACE: Final = Archetype(
 CHECKS: Final = (
     Check(
         "marketplace_money",
-        "Amounts add up to the cent and the take rate is in its band",
+        "Take rate and lines an order are in their bands",
         "dnr_marketplace.checks:money",
         archetypes=("marketplace",),
+    ),
+    Check(
+        "marketplace_sums",
+        "Amounts of sound orders add up to the cent",
+        "dnr_marketplace.checks:sums",
+        archetypes=("marketplace",),
+        needs=("meta",),
     ),
     Check(
         "marketplace_rhythm",

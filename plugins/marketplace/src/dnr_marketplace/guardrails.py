@@ -32,8 +32,7 @@ def evening_window(
     total = sum(int(row["payments"]) for row in by_day)
     within = sum(int(row["evening"]) for row in by_day)
     reached = sum(
-        int(row["evening"]) * 100 >= settings.min_share_pct * int(row["payments"])
-        for row in by_day
+        int(row["evening"]) * 100 >= settings.min_share_pct * int(row["payments"]) for row in by_day
     )
     share, days = 100 * within / total, 100 * reached / len(by_day)
     return GuardrailResult(

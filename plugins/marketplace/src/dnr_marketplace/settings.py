@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
-_percent = validators.and_(validators.ge(0), validators.le(100))
+_percent = validators.and_(validators.ge(0.0), validators.le(100.0))
 
 
 def _is_window(_: Any, attribute: Attribute[Any], value: tuple[int, ...]) -> None:
@@ -25,6 +25,6 @@ class EveningSettings:
     at least `min_share_pct` of its payments lie in it.
     """
 
-    hours: tuple[int, int] = field(default=(17, 22), converter=tuple, validator=_is_window)
+    hours: tuple[int, int] = field(default=(17, 22), validator=_is_window)
     min_share_pct: float = field(default=30.0, validator=_percent)
     min_days_pct: float = field(default=80.0, validator=_percent)

@@ -45,9 +45,7 @@ def retention(company: Company) -> Retention:
     last, first = int(slots.day[-1]), int(slots.day[0])
     days = np.arange(max(first, last - company.snapshot_days + 1), last + 1, dtype=np.int64)
     size = listings(company).count
-    return Retention(
-        days, max(1, _ROWS_A_CHUNK // size), _ROWS_A_CHUNK, -(-size // _ROWS_A_CHUNK)
-    )
+    return Retention(days, max(1, _ROWS_A_CHUNK // size), _ROWS_A_CHUNK, -(-size // _ROWS_A_CHUNK))
 
 
 def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:

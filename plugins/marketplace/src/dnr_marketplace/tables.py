@@ -15,7 +15,12 @@ BUYER: Final = Table(
     "dim_buyer",
     (
         Column("buyer_id", "int64", required=True, aliases=("buyer number", "buyer id")),
-        Column("created_at", "timestamp", aliases=("buyer sign-up date",), meaning="when they signed up"),
+        Column(
+            "created_at",
+            "timestamp",
+            aliases=("buyer sign-up date",),
+            meaning="when they signed up",
+        ),
         Column("country", "string", aliases=("buyer country",), values=COUNTRIES),
     ),
     primary_key="buyer_id",
@@ -28,7 +33,12 @@ SELLER: Final = Table(
     "dim_seller",
     (
         Column("seller_id", "int64", required=True, aliases=("seller number", "seller id")),
-        Column("created_at", "timestamp", aliases=("shop opening date",), meaning="when the shop opened"),
+        Column(
+            "created_at",
+            "timestamp",
+            aliases=("shop opening date",),
+            meaning="when the shop opened",
+        ),
         Column("country", "string", aliases=("seller country",), values=COUNTRIES),
         Column("shop_status", "string", aliases=("shop status", "shop state"), values=SHOP_STATUS),
     ),
@@ -43,7 +53,9 @@ CATEGORY: Final = Table(
     (
         Column("category_id", "int64", required=True, aliases=("category number", "category id")),
         Column("name", "string", aliases=("category name",)),
-        Column("parent_id", "int64", aliases=("parent category",), meaning="null for a top category"),
+        Column(
+            "parent_id", "int64", aliases=("parent category",), meaning="null for a top category"
+        ),
     ),
     primary_key="category_id",
     foreign_keys=(ForeignKey("parent_id", "dim_category", "category_id", required=False),),
@@ -98,7 +110,9 @@ ITEM: Final = Table(
     (
         Column("order_id", "int64", required=True, aliases=("order of the item",)),
         Column("line_id", "int32", required=True, aliases=("line number", "basket line")),
-        Column("listing_id", "int64", required=True, aliases=("bought listing", "listing reference")),
+        Column(
+            "listing_id", "int64", required=True, aliases=("bought listing", "listing reference")
+        ),
         Column("seller_id", "int64", required=True, aliases=("seller reference", "selling shop")),
         Column("qty", "int32", aliases=("quantity", "units")),
         Column("item_price_cents", "int64", aliases=("item price", "unit price")),

@@ -200,7 +200,6 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
         "fact_payment": record_batch(
             PAYMENT,
             _payments(
-                company,
                 ids,
                 _captured(company, known, happened),
                 subtotal + tax + shipping - discount,
@@ -219,7 +218,7 @@ def _captured(company: Company, known: Events, happened: Happenings) -> I64:
 
 
 def _payments(
-    company: Company, ids: I64, captured: I64, paid: I64, goods_and_fee: tuple[I64, I64]
+    ids: I64, captured: I64, paid: I64, goods_and_fee: tuple[I64, I64]
 ) -> Mapping[str, Any]:
     goods, fee = goods_and_fee
     at = instants(captured)

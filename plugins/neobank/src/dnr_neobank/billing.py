@@ -135,7 +135,9 @@ class Billing:
         return len(self.blocks) * len(self.groups)
 
 
-def _part(company: Company, blocks: tuple[I64, ...], groups: tuple[I64, ...], chunk: int) -> dict[str, I64]:
+def _part(
+    company: Company, blocks: tuple[I64, ...], groups: tuple[I64, ...], chunk: int
+) -> dict[str, I64]:
     group, block = divmod(chunk, len(blocks))
     return _invoices(company, members(company, blocks[block]), groups[group])
 

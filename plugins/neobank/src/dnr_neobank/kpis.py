@@ -29,9 +29,9 @@ def _reported(context: KpiContext, rows: Any) -> Any:
 def active(context: KpiContext) -> Any:
     """Customers with a captured transaction in the last 30 local days of each month."""
     swipes = _captured(context)
-    rows = swipes.select(
-        "month", "card_id", day=context.local_day(swipes.event_time)
-    ).filter(swipes.card_id.notnull())
+    rows = swipes.select("month", "card_id", day=context.local_day(swipes.event_time)).filter(
+        swipes.card_id.notnull()
+    )
     ends = [(month, _last_day(month)) for month in (*context.months, max(context.months) + 1)]
     own = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
     # The thirty days of a short month begin in the month before it.
@@ -43,9 +43,7 @@ def active(context: KpiContext) -> Any:
         owned_card=cards.card_id, customer_id=accounts.customer_id
     )
     found = seen.join(owners, seen.card_id == owners.owned_card)
-    return _reported(
-        context, found.group_by("month").agg(value=found.customer_id.nunique())
-    )
+    return _reported(context, found.group_by("month").agg(value=found.customer_id.nunique()))
 
 
 def new_accounts(context: KpiContext) -> Any:

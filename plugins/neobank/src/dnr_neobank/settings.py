@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen, validators
 
-_percent = validators.and_(validators.ge(0), validators.le(100))
+_percent = validators.and_(validators.ge(0.0), validators.le(100.0))
 
 
 @frozen
@@ -15,7 +15,7 @@ class InvoiceSlos:
     min_paid_on_time_pct: float = field(default=97.0, validator=_percent)
     on_time_days: int = field(default=5, validator=validators.ge(0))
     max_duplicate_pct: float = field(default=0.2, validator=_percent)
-    max_p95_payment_lag_days: float = field(default=3.0, validator=validators.ge(0))
+    max_p95_payment_lag_days: float = field(default=3.0, validator=validators.ge(0.0))
 
 
 @frozen

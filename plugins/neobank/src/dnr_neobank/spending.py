@@ -83,6 +83,4 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
     return {"fact_card_transaction": record_batch(TRANSACTION, values)}
 
 
-TRANSACTIONS: Final = Family(
-    "card_transactions", ("fact_card_transaction",), _chunks, _generate
-)
+TRANSACTIONS: Final = Family("card_transactions", ("fact_card_transaction",), _chunks, _generate)
