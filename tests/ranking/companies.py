@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from dnr_core.model import (
-    Archetype,
     Amount,
+    Archetype,
     Column,
     DemandResult,
     DetectedIncident,
@@ -67,7 +67,9 @@ def shop(**changes: Any) -> Archetype:
                 Column("loaded_at", "timestamp"),
             ),
             primary_key="order_id",
-            foreign_keys=(ForeignKey("buyer_id", "dim_buyer", "buyer_id", parent_time="created_at"),),
+            foreign_keys=(
+                ForeignKey("buyer_id", "dim_buyer", "buyer_id", parent_time="created_at"),
+            ),
             event_time=EventTime("order_time"),
             loaded_at="loaded_at",
             kind="fact",
@@ -82,7 +84,9 @@ def shop(**changes: Any) -> Archetype:
                 Column("loaded_at", "timestamp"),
             ),
             primary_key="order_id",
-            foreign_keys=(ForeignKey("order_id", "fact_order", "order_id", parent_time="order_time"),),
+            foreign_keys=(
+                ForeignKey("order_id", "fact_order", "order_id", parent_time="order_time"),
+            ),
             event_time=EventTime("captured_at"),
             loaded_at="loaded_at",
             kind="fact",
@@ -253,8 +257,14 @@ def _verdicts(window: list[dict[str, Any]]) -> tuple[SloVerdict, ...]:
             continue
         found.append(
             SloVerdict(
-                row["table"], row["column"], kind, value, limit, value <= limit,
-                since=None if value <= limit else date(2025, 6, 1), trend=0.1,
+                row["table"],
+                row["column"],
+                kind,
+                value,
+                limit,
+                value <= limit,
+                since=None if value <= limit else date(2025, 6, 1),
+                trend=0.1,
             )
         )
     return tuple(found)

@@ -260,14 +260,4 @@ def _notes(evidence: Evidence) -> tuple[str, ...]:
     if evidence.demand is None and evidence.health is not None:
         first = "money" if evidence.monthly_cents else "rows"
         notes.append(f"No messages were read: needs are ranked on {first} and severity alone.")
-    if evidence.talk and evidence.health is not None:
-        unnamed = sum(
-            evidence.talk.share(voice)
-            for (_, table), voice in sorted(evidence.talk.voices.items())
-            if not table
-        )
-        if unnamed > 0:
-            notes.append(
-                f"{unnamed:.0%} of the demand names no table; it counts in the themes, not in a need."
-            )
     return tuple(notes)

@@ -141,9 +141,7 @@ def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
 def _beside(
     top: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
 ) -> str:
-    parts = []
-    for need in late:
-        parts.append(f"{need['money']['text']} a month of {need['table_title']} arrives late")
+    parts = [f"{n['money']['text']} a month of {n['table_title']} arrives late" for n in late]
     rest = [n for n in top if n["money"]["kind"] == "none"]
     if rest and risky:
         parts.append(f"for {say.number_word(len(rest))} more, money is not measured")

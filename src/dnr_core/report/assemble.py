@@ -105,6 +105,7 @@ def assemble(
         "answer": answer_document(context, needs),
         "cards": top,
         "hidden": [_hidden(need) for need in needs if need["hidden"]],
+        "hidden_under": f"{settings.report.min_confidence:.2f}",
         "bars": _bars(needs, by_money=context.has_money),
         "strips": [strip for strip in strips if strip],
         "footing": footing_document(context, synthetic=synthetic),
@@ -138,7 +139,12 @@ def _time(context: Context) -> dict[str, Any]:
 
 
 def _hidden(need: dict[str, Any]) -> dict[str, Any]:
-    return {"id": need["id"], "title": need["title"], "why": need["hidden"]}
+    return {
+        "id": need["id"],
+        "title": need["title"],
+        "why": need["hidden"],
+        "confidence": need["confidence"]["text"],
+    }
 
 
 def _bars(needs: list[dict[str, Any]], *, by_money: bool) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "cause": facts.cause(context.archetype, need, context.health, context.measures),
         "asks": asks_document(context, ranked),
         "severity": {
-            "text": facts.how_bad(need, found),
+            "text": facts.how_bad(found),
             "value": _rounded(need.value),
             "limit": _rounded(need.slo),
             "affected_rows": need.affected_rows,
@@ -122,7 +122,7 @@ def money_document(context: Context, ranked: RankedNeed, worth: float | None) ->
         "share": _rounded(need.revenue_share),
         "share_text": share,
         "worth": mended,
-        "worth_text": f"{mended['text']} a month {verb} when the limit is met" if mended else "",
+        "worth_text": f"{mended['text']} a month {verb} at the limit" if mended else "",
     }
 
 
@@ -181,7 +181,8 @@ def certainty_document(ranked: RankedNeed, context: Context) -> dict[str, Any]:
     share, top = ranked.certainty, context.settings.report.top
     if share is None:
         return {"value": None, "text": "", "word": "hidden", "rival": ""}
-    number = say.percent(share) if share < 0.995 else f"{share * 100:.0f}{say.THIN}%"
+    # So many resamples cannot tell 99.9 % from certain.
+    number = say.percent(share) if share <= 0.99 else f"over 99{say.THIN}%"
     place = f"the top {say.number_word(top)}"
     if not ranked.rank:
         text = f"{number}: reaches {place}" if share > 0 else f"stays outside {place}"

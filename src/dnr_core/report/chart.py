@@ -31,6 +31,8 @@ VARIABLES: Final = {
 }
 """The page's variable for each colour, so that charts follow light and dark."""
 
+WIDE: Final = 1100
+"""Pixels of a figure over the whole column."""
 SALT: Final = "dnr"
 PNG_DPI: Final = 144
 STYLE: Final[dict[str, Any]] = {
@@ -102,7 +104,8 @@ def _style() -> Any:
     import matplotlib as mpl
 
     # From the library's own defaults, so that a user's matplotlibrc changes no figure.
-    return mpl.rc_context({**mpl.rcParamsDefault, **STYLE, "backend": "agg"})
+    defaults: Any = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault}
+    return mpl.rc_context(defaults | STYLE)
 
 
 def svg_bytes(chart: Chart) -> bytes:

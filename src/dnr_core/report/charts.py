@@ -10,6 +10,7 @@ from attrs import frozen
 from dnr_core.report import section_figures as section
 from dnr_core.report.chart import Chart
 from dnr_core.report.figures import money_bars, strip_chart
+from dnr_core.report.heat_figure import heat_map
 from dnr_core.report.metric_figures import metric_chart
 
 SLIM: Final = 340
@@ -56,7 +57,7 @@ def all_charts(document: Mapping[str, Any]) -> Charts:
         strips=tuple(
             (strip_chart(strip), strip_chart(strip, width=SLIM)) for strip in document["strips"]
         ),
-        heat=section.heat_map(document),
+        heat=heat_map(document),
         revenue=section.revenue_chart(document),
         kpis=section.kpi_chart(document),
         themes=section.themes_chart(document),

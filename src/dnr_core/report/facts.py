@@ -18,18 +18,19 @@ from dnr_core.report import wording as say
 
 METRIC_WORDS: Final = {
     "key_null": "empty keys",
-    "fk_failure": "keys that find nothing",
+    "fk_failure": "unmatched keys",
     "duplicate": "duplicate rows",
     "late": "late rows",
 }
 INCIDENT_WORDS: Final = {
     "null_spike": "spike of empty keys",
-    "orphan_spike": "spike of keys that find nothing",
+    "orphan_spike": "spike of unmatched keys",
     "duplicate_spike": "spike of duplicates",
     "volume_drop": "drop in volume",
     "write_gap": "gap in loading",
     "lag_surge": "surge of late loads",
 }
+CAUSE_PARTS: Final = 2
 CONCENTRATED: Final = 0.6
 """One column with at least this part of the broken rows is named as the place."""
 
@@ -104,7 +105,7 @@ def breach_text(breach: Breach) -> str:
     if breach.metric == "late":
         share = say.percent(breach.rows / breach.of_rows) if breach.of_rows else ""
         return (
-            f"slowest 5{say.THIN}% of rows load after {value_text('late', breach.value)} "
+            f"slowest 5{say.THIN}% load after {value_text('late', breach.value)} "
             f"(limit {value_text('late', breach.limit)}); {share} of rows are late"
         )
     return (
@@ -113,11 +114,13 @@ def breach_text(breach: Breach) -> str:
     )
 
 
-def how_bad(need: Need, found: Sequence[Breach]) -> str:
+def how_bad(found: Sequence[Breach]) -> str:
     """Say how far over its limits the need is, in one line."""
     if not found:
         return "Not measured: no figure of the warehouse shows this"
-    worst = [breach for breach in found if breach.over] or list(found[:1])
+    worst = [breach for breach in found if breach.over]
+    if not worst:
+        return f"Within its limit: {breach_text(found[0])}"
     return say.capital(", ".join(breach_text(breach) for breach in worst))
 
 
@@ -155,13 +158,15 @@ def cause(
         text
         for text in (
             _where(need, found, measures),
+            _event(need, health),
             _kinds_of_failure(archetype, need, found, measures),
             _since(need, health, measures),
-            _event(need, health),
         )
         if text
     ]
-    return say.capital("; ".join(parts[:3])) if parts else "Spread evenly over days and keys"
+    return (
+        say.capital("; ".join(parts[:CAUSE_PARTS])) if parts else "Spread evenly over days and keys"
+    )
 
 
 def _where(need: Need, found: Sequence[Breach], measures: Measures) -> str:
@@ -234,8 +239,9 @@ def _event(need: Need, health: HealthResult) -> str:
     if not events:
         return ""
     worst = max(events, key=lambda event: (event.rows, event.start))
-    where = f" in {worst.column}" if worst.column else ""
-    return f"{INCIDENT_WORDS[worst.kind]}{where} on {span_text(worst)}"
+    where = f" in {worst.column}" if worst.column and worst.column not in need.columns[:1] else ""
+    more = f", and {say.number_word(len(events) - 1)} more" if len(events) > 1 else ""
+    return f"{INCIDENT_WORDS[worst.kind]}{where} on {span_text(worst)}{more}"
 
 
 def span_text(incident: DetectedIncident) -> str:

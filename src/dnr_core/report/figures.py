@@ -5,10 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping
 from datetime import date
+from itertools import pairwise
+from math import isnan
 from typing import Any
 
 from dnr_core.report import wording as say
-from dnr_core.report.chart import ACCENT, ALARM, BAND, HAIR, INK, MUTED, Chart
+from dnr_core.report.chart import ACCENT, ALARM, BAND, HAIR, INK, MUTED, RAMP, Chart
 
 Document = Mapping[str, Any]
 
@@ -18,14 +20,14 @@ def shortened(text: str, width: int) -> str:
     return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
-def money_bars(document: Document, *, width: int = 520) -> Chart | None:
+def money_bars(document: Document, *, width: int = 410) -> Chart | None:
     """Return the bars of the top needs, sorted, from zero, with whiskers and values at the ends."""
     bars = document["bars"]["rows"]
     if not bars:
         return None
     scale = 100.0 if document["bars"]["unit"] == "cents" else 0.01
-    narrow = width < 450
-    row_height = 40 if narrow else 34
+    narrow = width < 400
+    row_height = 40 if narrow else 32
     height = row_height * len(bars) + 14
 
     def draw(figure: Any) -> None:
@@ -99,40 +101,39 @@ def money_bars(document: Document, *, width: int = 520) -> Chart | None:
     )
 
 
-def strip_chart(strip: Document, *, width: int = 620, height: int = 96) -> Chart:
+def strip_chart(strip: Document, *, width: int = 640, height: int = 76) -> Chart:
     """Return one need's 90 days: rate over its usual band, flagged days, a tick for each message."""
     days = [date.fromisoformat(day) for day in strip["days"]]
     rate = [float("nan") if value is None else value for value in strip["rate"]]
-    messages = strip["messages"]
     place = {day: number for number, day in enumerate(days)}
 
     def draw(figure: Any) -> None:
-        low = 30 / height
-        top = figure.add_axes((0.012, low + 0.2, 0.9, 0.8 - low - 0.04))
-        known = [value for value in rate if value == value]
+        right = 0.855 if width > 450 else 0.75
+        foot, talk = 15 / height, 20 / height
+        top = figure.add_axes((0.004, foot + talk + 0.03, right, 1 - foot - talk - 0.03))
+        below = figure.add_axes((0.004, foot, right, talk))
+        flagged = _flagged_days(strip, place)
+        # One pale bar through both panels: the eye sees who spoke when the data broke.
+        for number in flagged:
+            for axes in (top, below):
+                axes.axvspan(number - 0.5, number + 0.5, color=RAMP[1], linewidth=0)
+        known = [value for value in rate if not isnan(value)]
         if known:
             _rate_line(top, strip, rate, known)
-            _flags(top, strip, place, rate, max(known))
+            _flags(top, flagged, rate, max(known))
         else:
             top.annotate(
-                "no rate is measured for this need",
-                (0.0, 0.4),
+                "no rate of the warehouse shows this need",
+                (0.0, 0.35),
                 xycoords="axes fraction",
                 fontsize=11,
                 color=MUTED,
             )
-        top.set_xlim(-0.5, len(days) - 0.5)
+        _message_ticks(below, strip["messages"], strip["messages_total"], told=strip["read"])
+        for axes in (top, below):
+            axes.set_xlim(-0.5, len(days) - 0.5)
         top.axis("off")
-        ticks = figure.add_axes((0.012, low, 0.9, 0.17))
-        _message_ticks(ticks, messages)
-        ticks.set_xlim(-0.5, len(days) - 0.5)
-        ticks.set_yticks([])
-        ticks.tick_params(axis="x", length=3)
-        starts = [n for n, day in enumerate(days) if day.day == 1] or [0]
-        ticks.set_xticks(starts)
-        ticks.set_xticklabels(
-            [say.MONTHS[days[n].month - 1][: 3 if width < 450 else 9] for n in starts]
-        )
+        _days_axis(below, days, short=width < 450)
 
     return Chart(
         f"strip-{strip['id']}",
@@ -141,11 +142,42 @@ def strip_chart(strip: Document, *, width: int = 620, height: int = 96) -> Chart
         width,
         height,
         draw,
-        ("Day", "Rate", "Messages"),
-        tuple(
-            (say.short_day(day), "" if value != value else f"{value:.2f}", str(spoken))
-            for day, value, spoken in zip(days, rate, messages, strict=True)
-        ),
+        ("Week from", *(f"Day {number}" for number in range(1, 8))),
+        _weeks(days, rate, strip["messages"]),
+    )
+
+
+def _weeks(days: list[date], rate: list[float], messages: list[int]) -> tuple[tuple[str, ...], ...]:
+    """Return a row a week: each day's rate, and its messages in brackets."""
+    cells = [
+        f"{'-' if isnan(value) else f'{value:.1f}'} ({spoken})"
+        for value, spoken in zip(rate, messages, strict=True)
+    ]
+    return tuple(
+        (
+            say.short_day(days[start]),
+            *cells[start : start + 7],
+            *[""] * max(0, start + 7 - len(cells)),
+        )
+        for start in range(0, len(days), 7)
+    )
+
+
+def _flagged_days(strip: Document, place: dict[date, int]) -> list[int]:
+    found: set[int] = set()
+    for flag in strip["flagged"]:
+        start, end = date.fromisoformat(flag["start"]), date.fromisoformat(flag["end"])
+        found.update(number for day, number in place.items() if start <= day <= end)
+    return sorted(found)
+
+
+def _days_axis(axes: Any, days: list[date], *, short: bool) -> None:
+    axes.set_yticks([])
+    axes.tick_params(axis="x", length=2, pad=1)
+    starts = [n for n, day in enumerate(days) if day.day == 1] or [0]
+    axes.set_xticks(starts)
+    axes.set_xticklabels(
+        [say.MONTHS[days[n].month - 1][: 3 if short else 9] for n in starts], ha="left"
     )
 
 
@@ -155,66 +187,77 @@ def _rate_line(axes: Any, strip: Document, rate: list[float], known: list[float]
         axes.axhspan(
             strip["band"][0], min(strip["band"][1], highest * 1.1), color=BAND, linewidth=0
         )
-    if strip["limit"] is not None and strip["limit"] <= highest * 1.15:
-        axes.axhline(strip["limit"], color=MUTED, linewidth=1, dashes=(2, 2))
-        axes.annotate(
-            "limit",
-            (1, strip["limit"]),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=10,
-            color=MUTED,
-            annotation_clip=False,
-        )
-    axes.plot(range(len(rate)), rate, color=ACCENT, linewidth=1.4)
-    last = next((n for n in range(len(rate) - 1, -1, -1) if rate[n] == rate[n]), 0)
-    unit = f"{rate[last]:.0f} min" if strip["unit"] == "minutes" else f"{rate[last]:.1f} %"
-    if strip["unit"] == "minutes" and rate[last] >= 120:
-        unit = f"{rate[last] / 60:.1f} h"
+    last = next((n for n in range(len(rate) - 1, -1, -1) if not isnan(rate[n])), 0)
+    limit, spots = strip["limit"], [rate[last]]
+    if limit is not None and limit <= highest * 1.15:
+        axes.axhline(limit, color=MUTED, linewidth=1, dashes=(2, 2))
+        spots.append(limit)
+    axes.plot(range(len(rate)), rate, color=ACCENT, linewidth=1.5)
+    axes.set_ylim(0, highest * 1.3 or 1)
+    spots = spread(spots, highest * 0.4)
+    _end_label(axes, spots[0], strip["last_text"], ACCENT)
+    if len(spots) > 1:
+        _end_label(axes, spots[1], f"limit {strip['limit_text']}", MUTED)
+
+
+def _end_label(axes: Any, height: float, text: str, colour: str) -> None:
     axes.annotate(
-        unit,
-        (1, rate[last]),
+        text,
+        (1, height),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
         textcoords="offset points",
         va="center",
-        fontsize=11,
-        color=ACCENT,
+        fontsize=10.5,
+        color=colour,
         annotation_clip=False,
     )
-    axes.set_ylim(0, highest * 1.22 or 1)
 
 
-def _flags(
-    axes: Any, strip: Document, place: dict[date, int], rate: list[float], highest: float
-) -> None:
-    for flag in strip["flagged"]:
-        start, end = date.fromisoformat(flag["start"]), date.fromisoformat(flag["end"])
-        mine = [number for day, number in place.items() if start <= day <= end]
-        heights = [(rate[n] if rate[n] == rate[n] else highest) for n in mine]
-        axes.plot(
-            mine,
-            [value + highest * 0.1 for value in heights],
-            linestyle="none",
-            marker="v",
-            markersize=6,
-            color=ALARM,
-            markeredgewidth=0,
-        )
+def _flags(axes: Any, flagged: list[int], rate: list[float], highest: float) -> None:
+    heights = [highest if isnan(rate[n]) else rate[n] for n in flagged]
+    axes.plot(
+        flagged,
+        [value + highest * 0.16 for value in heights],
+        linestyle="none",
+        marker="v",
+        markersize=6,
+        color=ALARM,
+        markeredgewidth=0,
+    )
 
 
-def _message_ticks(axes: Any, messages: list[int]) -> None:
-    """Draw a tick a message, stacked on its day."""
-    most = max([*messages, 4])
+def _message_ticks(axes: Any, messages: list[int], total: int, *, told: bool) -> None:
+    """Draw a tick a day with messages, as high as there are many."""
+    most = max([*messages, 3])
     for number, spoken in enumerate(messages):
         if spoken:
             axes.plot(
                 [number, number],
-                [0, spoken / most],
+                [0, 0.25 + 0.7 * spoken / most],
                 color=INK,
-                linewidth=1.8,
+                linewidth=2.2,
                 solid_capstyle="butt",
             )
     axes.set_ylim(0, 1.05)
+    words = say.counted(total, "message") if told else "not read"
+    axes.annotate(
+        words,
+        (1, 0.4),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=10.5,
+        color=INK,
+        annotation_clip=False,
+    )
+
+
+def spread(values: list[float], least: float) -> list[float]:
+    """Move label heights apart until none is closer than `least`, in their order."""
+    order = sorted(range(len(values)), key=lambda n: values[n])
+    placed = list(values)
+    for before, after in pairwise(order):
+        placed[after] = max(placed[after], placed[before] + least)
+    return placed

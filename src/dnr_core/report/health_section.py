@@ -18,7 +18,7 @@ MAX_INCIDENTS: Final = 60
 TALK_DAYS: Final = 3
 COLUMNS: Final = (
     ("key_null", "Empty keys"),
-    ("fk_failure", "Keys that find nothing"),
+    ("fk_failure", "Unmatched keys"),
     ("duplicate", "Duplicates"),
     ("late", "Slowest 5 % load after"),
 )
@@ -63,7 +63,8 @@ def _table_row(context: Context, table: str) -> dict[str, Any]:
     measures = context.measures
     if measures is None:
         return {}
-    cells, worst, breached = [], 0.0, False
+    cells: list[dict[str, Any]] = []
+    worst, breached = 0.0, False
     for metric, title in COLUMNS:
         total = measures.totals.get((table, metric))
         verdict = measures.verdict(table, metric)

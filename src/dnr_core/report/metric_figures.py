@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from math import isnan
 from typing import Any, Final
 
 from dnr_core.ranking.measures import EPOCH, Measures
 from dnr_core.report import wording as say
 from dnr_core.report.chart import ACCENT, ALARM, INK, MUTED, Chart
 from dnr_core.report.context import last_days
-from dnr_core.report.figures import shortened
+from dnr_core.report.figures import shortened, spread
 
 METRIC_FIGURES: Final = (
     ("key_nulls", "key_null", "Rows with an empty key, percent by day"),
-    ("orphans", "fk_failure", "Rows with a key that finds nothing, percent by day"),
+    ("orphans", "fk_failure", "Rows with an unmatched key, percent by day"),
     ("duplicates", "duplicate", "Duplicate rows, percent by day"),
     ("lag", "lag_p95_minutes", "Slowest 5 % of loads, minutes by day"),
 )
@@ -40,7 +41,7 @@ def metric_document(measures: Measures | None, titles: Any) -> list[dict[str, An
                 series.value.tolist(), strict=True,
             ):  # fmt: skip
                 if metric == "lag_p95_minutes":
-                    values[day - first] = round(value, 3) if value == value else None
+                    values[day - first] = round(value, 3) if not isnan(value) else None
                 elif rows > 0:
                     values[day - first] = round(top / rows * 100, 4)
             known = [value for value in values if value is not None]
@@ -82,7 +83,7 @@ def metric_chart(document: dict[str, Any]) -> Chart:
         for line, colour in zip(lines, colours, strict=False):
             values = [float("nan") if value is None else value for value in line["values"]]
             axes.plot(range(len(values)), values, color=colour, linewidth=1.5)
-            tops.append([value for value in values if value == value][-1])
+            tops.append([value for value in values if not isnan(value)][-1])
         highest = max(v for line in lines for v in line["values"] if v is not None)
         spots = spread(tops, highest * 0.09)
         for line, colour, spot in zip(lines, colours, spots, strict=False):
@@ -122,12 +123,3 @@ def metric_chart(document: dict[str, Any]) -> Chart:
         280,
         draw,
     )
-
-
-def spread(values: list[float], least: float) -> list[float]:
-    """Move label heights apart until none is closer than `least`, in their order."""
-    order = sorted(range(len(values)), key=lambda n: values[n])
-    placed = list(values)
-    for before, after in zip(order, order[1:], strict=False):
-        placed[after] = max(placed[after], placed[before] + least)
-    return placed

@@ -90,14 +90,14 @@ def formula_text(context: Context, ranked: RankedNeed) -> str:
         inside = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
         return f"{context.ranking.scorer}: {score} from {inside}"
     terms = " + ".join(
-        f"{weight:.2f} × {name} {parts[name]:.3f}"
+        f"{weight:.2f} {say.TIMES} {name} {parts[name]:.3f}"
         for name, weight in (
             ("revenue", weights.revenue),
             ("demand", weights.demand),
             ("severity", weights.severity),
         )
     )
-    return f"({terms}) × recency {parts['recency']:.3f} = {score}"
+    return f"({terms}) {say.TIMES} recency {parts['recency']:.3f} = {score}"
 
 
 def confidence_text(ranked: RankedNeed) -> str:
@@ -111,7 +111,7 @@ def method_document(context: Context) -> dict[str, Any]:
     report = context.settings.report
     slos = report.slos
     limits = (
-        f"empty keys {say.percent_points(slos.key_null_pct)}, keys that find nothing "
+        f"empty keys {say.percent_points(slos.key_null_pct)}, unmatched keys "
         f"{say.percent_points(slos.fk_orphan_pct)}, duplicates "
         f"{say.percent_points(slos.dup_keys_pct)}, slowest 5{say.THIN}% of loads "
         f"{say.minutes(slos.p95_ingest_lag_min)}"

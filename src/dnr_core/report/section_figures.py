@@ -1,131 +1,19 @@
-"""Room: report. The figures below the first screen: heat map, money, KPIs, themes, incidents."""
+"""Room: report. The figures below the first screen: money, KPIs, themes, incidents."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from math import isnan
 from typing import Any, Final
 
 from dnr_core.report import wording as say
-from dnr_core.report.chart import (
-    ACCENT,
-    ALARM,
-    HAIR,
-    INK,
-    MUTED,
-    RAMP,
-    RAMP_LIMITS,
-    Chart,
-)
+from dnr_core.report.chart import ACCENT, ALARM, HAIR, INK, MUTED, WIDE, Chart
 from dnr_core.report.figures import shortened
 
 Document = Mapping[str, Any]
-WIDE: Final = 1040
-
-
-def ramp_step(overage: float) -> int:
-    """Return the step of the severity ramp for a value over its limit."""
-    return sum(1 for limit in RAMP_LIMITS if overage > limit)
-
-
-def heat_map(document: Document) -> Chart | None:
-    """Return tables x days, coloured by the worst value over its limit, incidents outlined."""
-    heat = (document["health"] or {}).get("heat")
-    if not heat or not heat["tables"]:
-        return None
-    tables, bins = heat["titles"], [date.fromisoformat(day) for day in heat["bins"]]
-    row = 22
-    height = row * len(tables) + 44
-    cells = heat["overage"]
-
-    def draw(figure: Any) -> None:
-        from matplotlib.collections import PolyCollection
-
-        axes = figure.add_axes((0.19, 24 / height, 0.81, (height - 44) / height))
-        for step, colour in enumerate(RAMP):
-            squares = [
-                [(x, y), (x + 0.92, y), (x + 0.92, y + 0.86), (x, y + 0.86)]
-                for y, values in enumerate(cells)
-                for x, value in enumerate(values)
-                if value is not None and ramp_step(value) == step
-            ]
-            if squares:
-                axes.add_collection(
-                    PolyCollection(squares, facecolors=colour, edgecolors="none", linewidths=0)
-                )
-        _outline(axes, heat, bins)
-        axes.set_xlim(0, len(bins))
-        axes.set_ylim(len(tables), 0)
-        axes.set_yticks(
-            [number + 0.43 for number in range(len(tables))],
-            [shortened(title, 26) for title in tables],
-        )
-        _month_ticks(axes, bins)
-        axes.spines["bottom"].set_visible(False)
-        _ramp_key(figure, height)
-
-    return Chart(
-        "health-by-day",
-        "Worst figure over its limit, by table and day",
-        f"One row a table, one square for {heat['bin_text']}, {heat['span_text']}; darker is further "
-        "over the limit; outlined squares are incidents.",
-        WIDE,
-        height,
-        draw,
-        ("Table", "Days over a limit", "Days measured"),
-        tuple(
-            (title, str(over), str(known))
-            for title, over, known in zip(
-                tables, heat["days_over"], heat["days_known"], strict=True
-            )
-        ),
-    )
-
-
-def _outline(axes: Any, heat: Document, bins: list[date]) -> None:
-    for incident in heat["incidents"]:
-        y = heat["tables"].index(incident["table"])
-        start, end = date.fromisoformat(incident["start"]), date.fromisoformat(incident["end"])
-        inside = [
-            n
-            for n, day in enumerate(bins)
-            if day <= end and (n + 1 == len(bins) or bins[n + 1] > start)
-        ]
-        if inside and end >= bins[0]:
-            left, right = inside[0], inside[-1] + 0.92
-            axes.plot(
-                [left, right, right, left, left],
-                [y, y, y + 0.86, y + 0.86, y],
-                color=INK,
-                linewidth=1.4,
-            )
-
-
-def _month_ticks(axes: Any, bins: list[date]) -> None:
-    firsts = [n for n, day in enumerate(bins) if n == 0 or day.month != bins[n - 1].month]
-    if len(firsts) > 1 and firsts[1] < 4:
-        firsts = firsts[1:]
-    every = max(1, len(firsts) // 12)
-    axes.set_xticks(firsts[::every])
-    axes.set_xticklabels(
-        [
-            say.MONTHS[bins[n].month - 1][:3] + (f" {bins[n].year}" if i == 0 else "")
-            for i, n in enumerate(firsts[::every])
-        ],
-        ha="left",
-    )
-    axes.tick_params(axis="x", length=0)
-
-
-def _ramp_key(figure: Any, height: int) -> None:
-    key = figure.add_axes((0.19, 1 - 18 / height, 0.81, 16 / height))
-    words = ("within", "to 2×", "to 4×", "to 8×", "to 16×", "beyond")
-    for step, colour in enumerate(RAMP):
-        key.barh(0.5, 1.5, left=step * 8, height=0.7, color=colour, linewidth=0)
-        key.annotate(words[step], (step * 8 + 1.9, 0.5), va="center", fontsize=10, color=MUTED)
-    key.set_xlim(0, 81)
-    key.set_ylim(0, 1)
-    key.axis("off")
+Panels = Sequence[tuple[str, Any, str]]
+"""Label, months and colour of each small chart."""
 
 
 def revenue_chart(document: Document) -> Chart | None:
@@ -136,7 +24,7 @@ def revenue_chart(document: Document) -> Chart | None:
     panels = [(s["title"], s["months"], ACCENT) for s in money["streams"] if s["is_revenue"]][:5]
     if money["at_risk"]:
         panels.append(("At risk on the cards' needs", money["at_risk"], ALARM))
-    return _panels("revenue", "Revenue by month", panels, kind="bars", rows_of=_month_rows(panels))
+    return _panels("revenue", "Revenue by month", panels, kind="bars")
 
 
 def kpi_chart(document: Document) -> Chart | None:
@@ -145,25 +33,27 @@ def kpi_chart(document: Document) -> Chart | None:
     if not money or not money["kpis"]:
         return None
     panels = [(kpi["title"], kpi["months"], ACCENT) for kpi in money["kpis"]][:9]
-    return _panels("kpis", "Key figures by month", panels, kind="line", rows_of=_month_rows(panels))
+    return _panels("kpis", "Key figures by month", panels, kind="line")
 
 
-def _month_rows(panels: Sequence[tuple[str, Any, str]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (title, month["text"], month["value_text"])
-        for title, months, _ in panels
-        for month in months
+def _months_table(panels: Panels) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return columns and rows: a row a month, a column a figure."""
+    texts = {month["month"]: month["text"] for _, months, _ in panels for month in months}
+    values = [{month["month"]: month["value_text"] for month in months} for _, months, _ in panels]
+    rows = tuple(
+        (texts[month], *(column.get(month, "") for column in values)) for month in sorted(texts)
     )
+    return ("Month", *(label for label, _, _ in panels)), rows
 
 
 def _panels(
     name: str,
     title: str,
-    panels: Sequence[tuple[str, Any, str]],
+    panels: Panels,
     *,
     kind: str,
-    rows_of: tuple[tuple[str, ...], ...],
 ) -> Chart:
+    columns, rows = _months_table(panels)
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     height = 150 * down
@@ -204,8 +94,8 @@ def _panels(
         WIDE,
         height,
         draw,
-        ("Figure", "Month", "Value"),
-        rows_of,
+        columns,
+        rows,
     )
 
 
@@ -213,22 +103,23 @@ def _panel(
     axes: Any, values: list[float], months: Sequence[Document], colour: str, *, kind: str
 ) -> None:
     spots = range(len(values))
-    known = [value for value in values if value == value]
+    known = [value for value in values if not isnan(value)]
     top = max([*known, 0.0]) or 1.0
     if kind == "bars":
         axes.bar(
-            spots, [0.0 if v != v else v for v in values], width=0.7, color=colour, linewidth=0
+            spots, [0.0 if isnan(v) else v for v in values], width=0.7, color=colour, linewidth=0
         )
     else:
         axes.plot(spots, values, color=colour, linewidth=1.6)
         axes.plot([len(values) - 1], values[-1:], marker="o", markersize=4, color=colour)
     axes.set_ylim(min([0.0, *known]), top * 1.12)
     axes.set_xlim(-0.6, len(values) - 0.4)
-    if values and values[-1] == values[-1]:
+    if values and not isnan(values[-1]):
         axes.annotate(
             months[-1]["value_text"],
-            (len(values) - 1, values[-1]),
-            xytext=(10, 0),
+            (1, values[-1]),
+            xycoords=("axes fraction", "data"),
+            xytext=(4, 0),
             textcoords="offset points",
             va="center",
             fontsize=11,
@@ -366,9 +257,11 @@ def incidents_chart(document: Document) -> Chart | None:
     if not rows:
         return None
     tables = list(dict.fromkeys(sorted(row["title"] for row in rows)))[:20]
+    begin = document["time"]["history_start"] or rows[-1]["start"]
+    end = document["time"]["window_end"]
     shown = [row for row in rows if row["title"] in tables]
-    first = min(date.fromisoformat(row["start"]) for row in shown)
-    last = max(date.fromisoformat(row["end"]) for row in shown)
+    first = min(date.fromisoformat(day) for day in [*(r["start"] for r in shown), begin])
+    last = max(date.fromisoformat(day) for day in [*(r["end"] for r in shown), end])
     height = 24 * len(tables) + 30
 
     def draw(figure: Any) -> None:

@@ -103,7 +103,7 @@ def _change(
 
 
 def _signed(change: float) -> str:
-    sign = "+" if change > 0 else "−" if change < 0 else "±"
+    sign = "+" if change > 0 else say.MINUS if change < 0 else "±"
     return f"{sign}{say.percent(abs(change))}"
 
 
@@ -159,6 +159,7 @@ def _asks(context: Context) -> dict[str, Any]:
     items = {(row["source"], row["item_id"]) for row in context.items}
     unmet = {(row["source"], row["item_id"]) for row in context.items if row["unmet"]}
     demand = context.demand
+    unnamed = sum(row["weight"] for row in context.items if not row["table"])
     span = ""
     if demand and demand.start and demand.end:
         span = f" in messages of {say.days_text(demand.start.date(), demand.end.date())}"
@@ -166,6 +167,11 @@ def _asks(context: Context) -> dict[str, Any]:
         "items": len(items),
         "unmet": len(unmet),
         "items_text": f"{say.counted(len(items), 'ask')}{span}",
+        "unnamed_text": (
+            f"{say.percent(unnamed)} of the demand names no table; it counts here, and in no need."
+            if unnamed > 0
+            else ""
+        ),
         "unmet_text": f"{say.count(len(unmet))} of them unmet" if unmet else "",
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from math import isnan
 from statistics import median
 from typing import Any, Final
 
@@ -52,7 +53,10 @@ def strip_document(context: Context, ranked: RankedNeed) -> dict[str, Any] | Non
         "flagged": flagged,
         "messages": messages,
         "messages_total": sum(messages),
-        "text": _summary(context, ranked, known, unit, flagged, sum(messages)),
+        "read": context.demand is not None,
+        "last_text": facts.value_text(need.metric, known[-1]) if known else "",
+        "limit_text": facts.value_text(need.metric, limit) if limit is not None else "",
+        "text": _summary(context, ranked, known, flagged, sum(messages)),
         "first_day": say.day_text(days[0]),
         "last_day": say.day_text(days[-1]),
     }
@@ -73,7 +77,7 @@ def _rate(context: Context, ranked: RankedNeed, days: list[Any]) -> tuple[list[f
         series.value.tolist(),
         strict=True,
     ):
-        if late and value == value:
+        if late and not isnan(value):
             by_day[number] = value
         elif not late and rows > 0:
             by_day[number] = top / rows * 100.0
@@ -100,7 +104,6 @@ def _summary(
     context: Context,
     ranked: RankedNeed,
     known: list[float],
-    unit: str,
     flagged: list[dict[str, Any]],
     messages: int,
 ) -> str:

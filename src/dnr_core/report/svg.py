@@ -11,6 +11,8 @@ from dnr_core.report.chart import VARIABLES, Chart, svg_bytes
 SVG: Final = "{http://www.w3.org/2000/svg}"
 XLINK: Final = "{http://www.w3.org/1999/xlink}"
 _DROPPED: Final = {"stroke-linejoin", "stroke-linecap", "font-family", "stroke-miterlimit"}
+SCROLLED: Final = 700
+"""Wider figures keep a readable size on a phone, and scroll there."""
 _NUMBER: Final = re.compile(r"-?\d+\.\d+")
 _FONT: Final = re.compile(r"(?:(\d+|bold)\s+)?([\d.]+)px\s+.*")
 
@@ -38,6 +40,9 @@ def inline(chart: Chart, styles: Styles, *, suffix: str = "") -> str:
     _own_ids(root, name)
     root = _flattened(root)
     root.attrib.clear()
+    root.set("width", str(chart.width))
+    if chart.width > SCROLLED:
+        root.set("class", "w")
     root.set("viewBox", f"0 0 {chart.width} {chart.height}")
     root.set("role", "img")
     root.set("aria-labelledby", f"{name}-t {name}-d")

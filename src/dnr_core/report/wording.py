@@ -12,6 +12,8 @@ from dnr_core.model.need import Interval
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 THIN: Final = "\u202f"
 """A narrow space that does not break, between a number and its unit."""
+TIMES: Final = "\u00d7"
+MINUS: Final = "\u2212"
 ROLES: Final = {
     "exec": "executives",
     "data_eng": "data engineering",
@@ -23,23 +25,11 @@ ROLES: Final = {
     "finance": "finance",
     "other": "other teams",
 }
-MONTHS: Final = tuple(
-    "January February March April May June "
-    "July August September October November December".split()
+MONTHS: Final = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
 )
-NUMBERS: Final = [
-    "no",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-]
+NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
 def significant(value: float, digits: int = 2) -> Decimal:
@@ -56,14 +46,14 @@ def plain(number: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def short_number(value: float) -> str:
-    """Write a number with two significant digits over a thousand: 1,234,567 is "1.2M"."""
+def short_number(value: float, digits: int = 2) -> str:
+    """Write a number with few significant digits over a thousand: 1,234,567 is "1.2M"."""
     if abs(value) < 1000:
         return plain(Decimal(round(value)))
-    rounded = significant(value)
+    rounded = significant(value, digits)
     for step, suffix in ((9, "B"), (6, "M"), (3, "k")):
         if abs(rounded) >= Decimal(1).scaleb(step):
-            return plain(significant(float(rounded.scaleb(-step)))) + suffix
+            return plain(rounded.scaleb(-step)) + suffix
     return plain(rounded)
 
 
@@ -102,7 +92,10 @@ def money_range(interval: Interval | None, currency: str) -> dict[str, Any] | No
     text = f"{low['text']} to {high['text']}"
     if low["text"] == high["text"]:
         # Two digits would hide a narrow range.
-        text = f"{low['exact']} to {high['exact']}"
+        ends = (
+            currency_text(short_number(c / 100, 3), currency) for c in (interval.low, interval.high)
+        )
+        text = " to ".join(ends)
     return {**value, "low": low, "high": high, "range_text": text}
 
 
