@@ -8,7 +8,7 @@ import pytest
 from attrs import frozen
 
 import dnr_core
-from dnr_core.context import open_context
+from dnr_core.api.context import open_context
 
 
 @frozen

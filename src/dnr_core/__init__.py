@@ -12,24 +12,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dnr_core.api import (
+    from dnr_core.api.answer import run_report
+    from dnr_core.api.begin import init
+    from dnr_core.api.context import open_context
+    from dnr_core.api.judge import evaluate_labels, validate
+    from dnr_core.api.look import (
         describe,
         draft_schema,
-        evaluate_labels,
         explain,
-        generate_comms,
-        generate_warehouse,
-        import_comms,
         measure_health,
         open_warehouse,
         read_comms,
-        repair,
-        run_report,
-        validate,
     )
-    from dnr_core.beginnings import init
-    from dnr_core.context import open_context
-    from dnr_core.first_run import quickstart
+    from dnr_core.api.make import generate_comms, generate_warehouse, import_comms, repair
+    from dnr_core.api.quickstart import quickstart
 
 __all__ = [
     "describe",
@@ -50,11 +46,23 @@ __all__ = [
     "validate",
 ]
 
-_ELSEWHERE = {
-    "init": "dnr_core.beginnings",
-    "open_context": "dnr_core.context",
-    "quickstart": "dnr_core.first_run",
+_HOMES = {
+    "answer": ("run_report",),
+    "begin": ("init",),
+    "context": ("open_context",),
+    "judge": ("evaluate_labels", "validate"),
+    "look": (
+        "describe",
+        "draft_schema",
+        "explain",
+        "measure_health",
+        "open_warehouse",
+        "read_comms",
+    ),
+    "make": ("generate_comms", "generate_warehouse", "import_comms", "repair"),
+    "quickstart": ("quickstart",),
 }
+_HOME = {name: f"dnr_core.api.{module}" for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
@@ -66,7 +74,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'dnr_core' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_ELSEWHERE.get(name, "dnr_core.api")), name)
+    value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value
 

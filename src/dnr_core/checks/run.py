@@ -44,9 +44,8 @@ class QcSummary:
         """Names of the checks that failed."""
         return tuple(dict.fromkeys(r.name for r in self.results if r.status == "failed"))
 
-    @property
-    def document(self) -> dict[str, Any]:
-        """What `qc_summary.json` holds."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `qc_summary.json` holds."""
         counted = Counter(result.status for result in self.results)
         return {
             "format": FORMAT,
@@ -63,7 +62,7 @@ class QcSummary:
             if result.status == "failed":
                 line += f"\n     expected {result.expected}; look at {result.where_to_look}"
             lines.append(line)
-        counts = self.document["counts"]
+        counts = self.as_dict()["counts"]
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
         return "\n".join([*lines, "", f"{self.archetype}: {told or 'no checks'}"])
 
@@ -141,7 +140,7 @@ def validate(
     summary = QcSummary(name, tuple(results))
     if out is not None:
         write_text(out / "qc_checks.csv", _as_csv(summary.results))
-        write_text(out / "qc_summary.json", dump_json(summary.document))
+        write_text(out / "qc_summary.json", dump_json(summary.as_dict()))
     return summary
 
 

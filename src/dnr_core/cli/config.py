@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from dnr_core.cli.options import CallOptions
 from dnr_core.cli.options import command as dnr_command
-from dnr_core.cli.output import show, table
+from dnr_core.cli.output import plain, show, table
 
 
 @dnr_command(
@@ -57,19 +56,14 @@ def command(options: CallOptions, prefix: str, changed: bool) -> None:
 
 
 def _plain(value: Any) -> Any:
-    from datetime import datetime
-
     from dnr_core.config.secrets import mask
 
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    return mask(value) if isinstance(value, str) else value
+    shown = plain(value)
+    return mask(shown) if isinstance(shown, str) else shown
 
 
 def _text(value: Any) -> str:

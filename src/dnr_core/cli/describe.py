@@ -25,4 +25,4 @@ def command(options: CallOptions, folder: Path, meta: Path | None) -> None:
     import dnr_core
 
     described = dnr_core.describe(folder, meta=meta)
-    show(described.document, str(described), as_json=options.as_json)
+    show(described, str(described), as_json=options.as_json)

@@ -34,7 +34,7 @@ def command(options: CallOptions, pred: Path, labels: Path, out: Path | None, st
     context = options.context()
     out = out or context.settings.paths.reports / "eval"
     scores = dnr_core.evaluate_labels(pred, labels, out=out, context=context)
-    show(scores.document, str(scores), as_json=options.as_json)
+    show(scores, str(scores), as_json=options.as_json)
     if strict and not scores.passed:
         raise GateFailedError(
             f"gates failed: {', '.join(scores.failed)}",

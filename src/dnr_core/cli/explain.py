@@ -33,8 +33,6 @@ def command(
     day: str | None,
 ) -> None:
     """Show the SQL behind a figure, ready to paste, and keys of some affected rows."""
-    from attrs import asdict
-
     import dnr_core
 
     proof = dnr_core.explain(
@@ -52,4 +50,4 @@ def command(
         if not keys
         else f"{proof.sql}\n\n-- keys of affected rows\n{proof.keys_sql}\n\n{keys}"
     )
-    show(asdict(proof), text, as_json=options.as_json)
+    show(proof, text, as_json=options.as_json)

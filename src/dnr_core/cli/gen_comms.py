@@ -62,4 +62,4 @@ def command(
         context=context,
         progress=options.progress(),
     )
-    show(made.summary, str(made), as_json=options.as_json)
+    show(made, str(made), as_json=options.as_json)

@@ -69,4 +69,4 @@ def command(
         context=options.context(),
         progress=options.progress(),
     )
-    show(made.summary, str(made), as_json=options.as_json)
+    show(made, str(made), as_json=options.as_json)

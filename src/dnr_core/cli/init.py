@@ -27,4 +27,4 @@ def command(options: CallOptions, schema_from: str | None) -> None:
     import dnr_core
 
     made = dnr_core.init(schema_from=schema_from)
-    show({"created": made.created, "kept": made.kept}, str(made), as_json=options.as_json)
+    show(made, str(made), as_json=options.as_json)

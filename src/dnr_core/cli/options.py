@@ -11,7 +11,7 @@ import click
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
-    from dnr_core.context import Context
+    from dnr_core.api.context import Context
     from dnr_core.progress import Progress
 
 
@@ -39,7 +39,7 @@ class CallOptions:
 
     def context(self, flags: Mapping[str, Any] | None = None) -> Context:
         """Load plugins and settings; a plugin that cannot be used is named on stderr."""
-        from dnr_core.context import open_context
+        from dnr_core.api.context import open_context
 
         given = dict(flags or {})
         if self.seed is not None:

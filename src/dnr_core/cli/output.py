@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
+import attrs
 import click
 
 from dnr_core.workspace import dump_json
@@ -12,7 +15,28 @@ from dnr_core.workspace import dump_json
 
 def show(result: Any, text: str, *, as_json: bool) -> None:
     """Print `text`, or with `as_json` the plain values of `result`."""
-    click.echo(dump_json(result) if as_json else text.rstrip("\n"), nl=not as_json)
+    if as_json:
+        click.echo(dump_json(plain(result)), nl=False)
+    else:
+        click.echo(text.rstrip("\n"))
+
+
+def plain(value: Any) -> Any:
+    """Return a result as values that JSON has: its own `as_dict()`, or its attributes."""
+    if hasattr(value, "as_dict"):
+        return plain(value.as_dict())
+    if attrs.has(type(value)):
+        shown = (field.name for field in attrs.fields(type(value)) if field.repr)
+        return {name: plain(getattr(value, name)) for name in shown}
+    if isinstance(value, Mapping):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(part) for part in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -24,10 +24,8 @@ def command(options: CallOptions) -> None:
 
     A plugin that cannot be used is listed with its distribution, version and fault.
     """
-    from attrs import asdict
-
+    from dnr_core.api.context import open_context
     from dnr_core.catalogue import KIND_TITLES
-    from dnr_core.context import open_context
 
     catalogue = open_context(options.config, without=options.without).catalogue
     lines = []
@@ -45,7 +43,7 @@ def command(options: CallOptions) -> None:
     if not catalogue.archetypes:
         text += "\n\nno archetype is installed: pip install 'dnr-core[all]' brings two, and the LLM providers"
     document = {
-        "plugins": [asdict(plugin) for plugin in catalogue.plugins],
-        "problems": [asdict(problem) for problem in catalogue.problems],
+        "plugins": catalogue.plugins,
+        "problems": catalogue.problems,
     }
     show(document, text, as_json=options.as_json)

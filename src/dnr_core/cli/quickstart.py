@@ -27,8 +27,4 @@ def command(options: CallOptions, fast: bool, no_llm: bool) -> None:
     made = dnr_core.quickstart(
         fast=fast, no_llm=no_llm, context=options.context(), progress=options.progress()
     )
-    document = {
-        "index": str(made.index),
-        "reports": {name: report.summary for name, report in made.reports.items()},
-    }
-    show(document, str(made), as_json=options.as_json)
+    show(made, str(made), as_json=options.as_json)

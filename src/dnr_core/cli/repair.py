@@ -25,4 +25,4 @@ def command(options: CallOptions, folder: Path, meta: Path, out: Path) -> None:
     made = dnr_core.repair(
         folder, meta, out, context=options.context(), progress=options.progress()
     )
-    show(made.summary, str(made), as_json=options.as_json)
+    show(made, str(made), as_json=options.as_json)

@@ -88,7 +88,7 @@ def command(
     The warehouse is read, never written. Without --comms the ranking stands on money and severity.
     """
     import dnr_core
-    from dnr_core.api import resolve_archetype
+    from dnr_core.api.look import resolve_archetype
     from dnr_core.errors import GateFailedError
 
     context = options.context()

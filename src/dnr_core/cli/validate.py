@@ -61,7 +61,7 @@ def command(
         context=context,
         progress=options.progress(),
     )
-    show(summary.document, str(summary), as_json=options.as_json)
+    show(summary, str(summary), as_json=options.as_json)
     if strict and not summary.passed:
         raise GateFailedError(
             f"checks failed: {', '.join(summary.failed)}",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from dnr_core import api
-from dnr_core.context import Context, open_context
+from dnr_core.api.answer import run_report
+from dnr_core.api.context import Context, open_context
+from dnr_core.api.make import generate_comms, generate_warehouse, installed_archetypes
 from dnr_core.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -22,6 +23,13 @@ class Quickstart:
 
     index: Path
     reports: dict[str, Report]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the index page and each report as plain values."""
+        return {
+            "index": str(self.index),
+            "reports": {name: report.as_dict() for name, report in self.reports.items()},
+        }
 
     def __str__(self) -> str:
         parts = [f"{name}\n{report}" for name, report in self.reports.items()]
@@ -66,12 +74,12 @@ def quickstart(
         )
     paths = context.settings.paths
     reports: dict[str, Report] = {}
-    for name in api.installed_archetypes(context):
-        made = api.generate_warehouse(name, context=context, progress=progress)
+    for name in installed_archetypes(context):
+        made = generate_warehouse(name, context=context, progress=progress)
         comms = None
         if not no_llm:
-            comms = api.generate_comms(made.path, context=context, progress=progress).path
-        reports[name] = api.run_report(
+            comms = generate_comms(made.path, context=context, progress=progress).path
+        reports[name] = run_report(
             made.path,
             comms=comms,
             out=paths.reports / name,

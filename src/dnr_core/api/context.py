@@ -76,3 +76,8 @@ def open_context(
     path = Path(config) if config is not None else None
     effective = load_settings(path, environ=environ, flags=flags, catalogue=catalogue)
     return Context(catalogue, effective, path, environ, dict(flags or {}))
+
+
+def optional_path(value: Path | str | None) -> Path | None:
+    """Return a path, or None where none was given."""
+    return None if value is None else Path(value)

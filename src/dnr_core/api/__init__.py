@@ -1,0 +1,1 @@
+"""Room: api. What the command does, as a few typed calls: names in, objects out."""

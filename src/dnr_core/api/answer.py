@@ -1,0 +1,131 @@
+"""Room: api. The call that answers: which data problems to fix first."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dnr_core.api.context import Context, open_context
+from dnr_core.api.look import measure_health, read_comms, resolve_archetype
+from dnr_core.errors import ConfigError
+from dnr_core.progress import Progress, Silent
+from dnr_core.workspace import MANIFEST, read_manifest
+
+if TYPE_CHECKING:
+    from dnr_core.model import Archetype
+    from dnr_core.report import Report
+
+_LOG = logging.getLogger(__name__)
+
+
+def run_report(
+    warehouse: Path | str | None,
+    *,
+    comms: Path | str | None = None,
+    archetype: str | Path | Archetype | None = None,
+    out: Path | str | None = None,
+    window_days: int | str | None = None,
+    as_of: datetime | str | None = None,
+    provider: str | None = None,
+    model: str | None = None,
+    api_cap_usd: float | None = None,
+    price_usd_per_million: tuple[float, float] | None = None,
+    scorer: str | None = None,
+    no_llm: bool = False,
+    context: Context | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Rank a company's data problems. Nothing of the truth (`meta`) is read.
+
+    Args:
+        warehouse: a folder, a URL of Ibis, or None for messages alone.
+        comms: folder of messages; None ranks on money and severity.
+        archetype: name, schema file or object; None takes what the warehouse's manifest says.
+        out: folder to write the report to; None writes nothing (`Report.save` does).
+        window_days: local days before the as-of that the page looks at, or "all".
+        as_of: the instant that counts as now; None takes the manifest's, or the end of the last
+            local day that has events.
+        provider, model: who classifies the messages.
+        api_cap_usd: most that classification may spend.
+        price_usd_per_million: price of prompt and completion tokens of a model without a known one.
+        scorer: name of a scorer.
+        no_llm: leave the messages out; themes are marked as skipped.
+        context: plugins and settings; None opens them.
+        progress: what to report to.
+
+    Raises:
+        WarehouseError, CommsError: what was given cannot be read.
+        ConfigError: a name or value that is not allowed.
+    """
+    from dnr_core import ranking, report
+
+    context = (context or open_context()).with_flags(
+        {
+            "report.window_days": window_days,
+            "report.scorer": scorer,
+            "warehouse.as_of": as_of,
+            "classification.provider": provider,
+            "entities.provider": provider,
+            "classification.model": model,
+            "entities.model": model,
+            "classification.api_cap_usd": api_cap_usd,
+            "classification.price_usd_per_million": price_usd_per_million,
+        }
+    )
+    progress = progress or Silent()
+    if warehouse is None and comms is None:
+        raise ConfigError("there is nothing to report on", hint="give --warehouse, --comms or both")
+    kind = resolve_archetype(archetype, warehouse, context)
+    settings = context.settings
+    health = demand = None
+    if warehouse is not None:
+        health = measure_health(
+            warehouse,
+            archetype=kind,
+            as_of=settings.warehouse.as_of,
+            context=context,
+            progress=progress,
+        )
+    if comms is not None and not no_llm:
+        from dnr_core.demand import measure_demand
+
+        demand = measure_demand(
+            read_comms(comms), kind, settings, context.catalogue, health=health, progress=progress
+        )
+    ranked = ranking.rank(kind, settings, context.catalogue, health=health, demand=demand)
+    result = report.assemble(
+        kind,
+        settings,
+        ranked,
+        health=health,
+        demand=demand,
+        source=_source(warehouse, comms),
+        synthetic=_is_synthetic(warehouse, comms),
+    )
+    if out is not None:
+        result.save(Path(out))
+        report.write_index(Path(out).parent)
+    _LOG.info("report made", extra={"data": {"archetype": kind.name, "needs": len(ranked.needs)}})
+    return result
+
+
+def _source(warehouse: Path | str | None, comms: Path | str | None) -> str:
+    """Name the data without the machine's folders, so that a moved copy makes the same bytes."""
+    from dnr_core.config.secrets import mask
+
+    parts = []
+    for given in (warehouse, comms):
+        if given is not None:
+            text = str(given)
+            parts.append(mask(text).rsplit("/", 1)[-1] if "://" in text else Path(text).name)
+    return ", ".join(dict.fromkeys(parts))
+
+
+def _is_synthetic(warehouse: Path | str | None, comms: Path | str | None) -> bool:
+    for given in (warehouse, comms):
+        if given is not None and "://" not in str(given) and (Path(given) / MANIFEST).exists():
+            manifest = read_manifest(Path(given))
+            return manifest.kind == "warehouse" or bool(manifest.extra.get("synthetic"))
+    return False

@@ -1,0 +1,143 @@
+"""Room: api. Calls that look: warehouses, messages, health, the SQL behind a figure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dnr_core.api.context import Context, open_context, optional_path
+from dnr_core.errors import ConfigError, UnfinishedError
+from dnr_core.progress import Progress, Silent
+from dnr_core.workspace import MANIFEST, STAGING, read_manifest
+
+if TYPE_CHECKING:
+    from dnr_core.health import Warehouse
+    from dnr_core.model import Archetype, CommsTables, HealthResult
+    from dnr_core.model.health import Proof
+    from dnr_core.warehouse import WarehouseDescription
+
+
+def read_comms(folder: Path | str) -> CommsTables:
+    """Read messages that `generate_comms` or `import_comms` wrote.
+
+    Raises:
+        CommsError: a file or column is missing, of a wrong type, or damaged.
+    """
+    from dnr_core import comms
+
+    return comms.read_comms(Path(folder))
+
+
+def resolve_archetype(
+    archetype: str | Path | Archetype | None, warehouse: Path | str | None, context: Context
+) -> Archetype:
+    """Return the archetype that was meant.
+
+    An object, a schema file, a name, or else the one that the warehouse's manifest names.
+
+    Raises:
+        ConfigError: none was given and the warehouse does not say; or there is no such one.
+    """
+    from dnr_core.model import Archetype as ArchetypeClass
+
+    if isinstance(archetype, ArchetypeClass):
+        return archetype
+    if archetype is not None:
+        if str(archetype).endswith((".yaml", ".yml")):
+            from dnr_core.health import read_schema
+
+            return read_schema(Path(archetype))
+        return context.catalogue.archetype(str(archetype))
+    if (
+        warehouse is not None
+        and "://" not in str(warehouse)
+        and (Path(warehouse) / MANIFEST).exists()
+    ):
+        return context.catalogue.archetype(read_manifest(Path(warehouse)).archetype)
+    if (
+        warehouse is not None
+        and "://" not in str(warehouse)
+        and (Path(warehouse) / STAGING).exists()
+    ):
+        raise UnfinishedError(
+            f"{warehouse} is an unfinished warehouse",
+            hint="run `dnr gen-warehouse` again; it goes on from where it stopped",
+        )
+    raise ConfigError(
+        "which archetype is this? The warehouse does not say",
+        hint="give --archetype NAME or a schema FILE.yaml; `dnr init --from URL` drafts one",
+    )
+
+
+def open_warehouse(
+    location: Path | str,
+    *,
+    archetype: str | Path | Archetype | None = None,
+    context: Context | None = None,
+) -> Warehouse:
+    """Open a warehouse, read-only: a folder of dnr, a folder of Parquet, or any URL of Ibis.
+
+    Use it as a context manager; it closes its connection.
+
+    Raises:
+        WarehouseError: it cannot be reached, or lacks what the archetype says.
+    """
+    from dnr_core import health
+
+    context = context or open_context()
+    return health.open_warehouse(location, resolve_archetype(archetype, location, context))
+
+
+def measure_health(
+    location: Path | str,
+    *,
+    archetype: str | Path | Archetype | None = None,
+    as_of: datetime | None = None,
+    context: Context | None = None,
+    progress: Progress | None = None,
+) -> HealthResult:
+    """Measure data health alone: no messages, no ranking.
+
+    Raises:
+        WarehouseError: the warehouse cannot be reached, or lacks what the archetype says.
+    """
+    from dnr_core import health
+
+    context = context or open_context()
+    with open_warehouse(location, archetype=archetype, context=context) as warehouse:
+        return health.measure(
+            warehouse, context.settings, as_of=as_of, progress=progress or Silent()
+        )
+
+
+def describe(folder: Path | str, *, meta: Path | str | None = None) -> WarehouseDescription:
+    """Show what a made warehouse holds: tables, rows, period, targets beside measured rates."""
+    from dnr_core import warehouse
+
+    return warehouse.describe(Path(folder), meta=optional_path(meta))
+
+
+def explain(
+    location: Path | str,
+    table: str,
+    metric: str,
+    *,
+    column: str = "",
+    day: str | None = None,
+    archetype: str | Path | Archetype | None = None,
+    context: Context | None = None,
+) -> Proof:
+    """Return the SQL behind a figure, in the backend's dialect, and keys of affected rows."""
+    from dnr_core import health
+
+    context = context or open_context()
+    with open_warehouse(location, archetype=archetype, context=context) as warehouse:
+        return health.explain(warehouse, context.settings, table, metric, column=column, day=day)
+
+
+def draft_schema(url: str) -> str:
+    """Draft the schema file (YAML) of a real warehouse: declared keys, and guesses, marked as such."""
+    from dnr_core import health
+
+    return health.draft_schema(url)
