@@ -270,7 +270,7 @@ class Shop:
         return evolve(kind, **changes)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_shop() -> Callable[..., Archetype]:
     """An archetype with so many sales, and so many in a chunk."""
 
@@ -280,7 +280,7 @@ def make_shop() -> Callable[..., Archetype]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_catalogue() -> Callable[..., Catalogue]:
     """A catalogue of the builtin kinds and profiles, and what else is given."""
 
@@ -296,17 +296,19 @@ def make_catalogue() -> Callable[..., Catalogue]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def settings() -> Callable[..., Settings]:
     """Settings with changes under `warehouse`."""
 
     def make(**changes: Any) -> Settings:
-        return Settings(warehouse=WarehouseSettings(**{"workers": 1, **changes}))
+        return Settings(
+            warehouse=WarehouseSettings(**{"workers": 1, "snapshot_days": 3, **changes})
+        )
 
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sql() -> Callable[[Path, str], list[tuple[Any, ...]]]:
     """Run hand-written SQL over a folder's tables (and the Parquet files of another one)."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from fractions import Fraction
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -53,14 +54,15 @@ def segment(plan: Plan, target: Target, clean: pa.Table, event_us: Indices | Non
     """Return the rows that a rate is for, by its options `where`, `from` and `until`; None means all.
 
     Raises:
-        ConfigError: an option names no column, or asks for times of a table that has none.
+        ConfigError: a period is asked for on a table that has no event time.
     """
     options = target.rate.options
     where = f"profile {plan.profile.name!r}, {target.kind.name} on {target.table}"
     flags: Flags | None = None
     for name, wanted in dict(options.get("where", {})).items():
         if name not in clean.column_names:
-            raise ConfigError(f"{where}: there is no column {name!r}")
+            # Planning has seen that a table has it; another table that has not is not for the rate.
+            return np.zeros(clean.num_rows, dtype=np.bool_)
         values = clean.column(name)
         allowed = wanted if isinstance(wanted, list | tuple) else [wanted]
         here = pc.is_in(values, value_set=pa.array(allowed).cast(values.type))

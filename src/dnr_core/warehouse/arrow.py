@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dnr_core.model import Column, Table
+from dnr_core.workspace import whole_file
 
 ARROW_TYPES: Final[dict[str, pa.DataType]] = {
     "int64": pa.int64(),
@@ -82,3 +87,21 @@ def write_options(table: Table) -> dict[str, Any]:
         "data_page_version": "1.0",
         "write_statistics": True,
     }
+
+
+@contextmanager
+def parquet_file(path: Path, schema: pa.Schema, **options: Any) -> Iterator[pq.ParquetWriter]:
+    """Write a Parquet file so that it appears whole or not at all."""
+    with whole_file(path) as handle:
+        writer = pq.ParquetWriter(handle, schema, **options)
+        try:
+            yield writer
+            writer.close()
+        finally:
+            # One whose footer could not be written would try again when it is collected.
+            writer.is_open = False
+
+
+def table_file(path: Path, table: Table) -> Any:
+    """Write a table's part file: `parquet_file` with the table's schema and options."""
+    return parquet_file(path, arrow_schema(table), **write_options(table))

@@ -18,9 +18,9 @@ def clean_chunk(plan: Plan, family: Family, chunk: int) -> dict[str, pa.Table]:
 
     Raises:
         PluginError: the family's function failed, or its answer breaks the schema; the message
-            names archetype, family, chunk, table and column.
+            names plugin, archetype, family, chunk, table and column.
     """
-    where = f"archetype {plan.archetype.name!r}, family {family.name!r}, chunk {chunk}"
+    where = f"{plan.title}, family {family.name!r}, chunk {chunk}"
     try:
         made = family.generate(plan.company, chunk)
     except DnrError:

@@ -13,7 +13,9 @@ from attrs import field, frozen
 
 from dnr_core.errors import InputError
 from dnr_core.model import Incident
+from dnr_core.warehouse.calendar import History
 from dnr_core.warehouse.generate import KIND
+from dnr_core.warehouse.incidents import company_of
 from dnr_core.warehouse.truth import INCIDENTS
 from dnr_core.workspace import read_manifest
 
@@ -46,16 +48,15 @@ class RateFound:
 class WarehouseDescription:
     """A warehouse in figures. `incidents` is None where its truth was not given.
 
-    `start` and `end` are the first and the last instant (UTC) of event times and load times of
-    the tables that have them, None in an empty warehouse.
+    `start` and `end` bound the history of events, instants in UTC; `end` is the as-of.
     """
 
     folder: Path
     archetype: str
     settings: Mapping[str, Any]
     tables: tuple[TableSize, ...]
-    start: datetime | None
-    end: datetime | None
+    start: datetime
+    end: datetime
     rates: tuple[RateFound, ...]
     incidents: tuple[Incident, ...] | None = None
     notes: tuple[str, ...] = field(default=())
@@ -78,8 +79,8 @@ class WarehouseDescription:
             "settings": dict(self.settings),
             "rows": self.rows,
             "bytes": self.bytes,
-            "start": self.start.isoformat() if self.start else None,
-            "end": self.end.isoformat() if self.end else None,
+            "start": self.start.isoformat(),
+            "end": self.end.isoformat(),
             "tables": [
                 {"name": t.name, "rows": t.rows, "parts": t.parts, "bytes": t.bytes}
                 for t in self.tables
@@ -163,8 +164,7 @@ class WarehouseDescription:
         told += [
             f"{k} {self.settings[k]}" for k in ("quality", "scale", "seed") if k in self.settings
         ]
-        if self.start and self.end:
-            told.append(f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}")
+        told.append(f"{self.start:%Y-%m-%d} to {self.end:%Y-%m-%d}")
         return ", ".join([*told, f"{self.rows:,} rows", size_text(self.bytes)])
 
     def __str__(self) -> str:
@@ -223,8 +223,8 @@ def describe(folder: Path, meta: Path | None = None) -> WarehouseDescription:
     manifest = read_manifest(folder)
     if manifest.kind != KIND:
         raise InputError(f"{folder} holds a {manifest.kind}, not a warehouse")
+    history = History.of(company_of(manifest))
     sizes: dict[str, TableSize] = {}
-    instants: list[datetime] = []
     for relative in sorted(manifest.files):
         table = relative.split("/", 1)[0]
         path = folder / relative
@@ -239,32 +239,16 @@ def describe(folder: Path, meta: Path | None = None) -> WarehouseDescription:
         sizes[table] = TableSize(
             table, before.rows + footer.num_rows, before.parts + 1, before.bytes + size
         )
-        instants += _instants(footer)
     return WarehouseDescription(
         folder=folder,
         archetype=manifest.archetype,
         settings=manifest.settings,
         tables=tuple(sizes.values()),
-        start=min(instants, default=None),
-        end=max(instants, default=None),
+        start=history.instant(0),
+        end=history.instant(history.days),
         rates=_rates(manifest.extra.get("calibration", ())),
         incidents=None if meta is None else read_incidents(meta),
     )
-
-
-def _instants(footer: pq.FileMetaData) -> list[datetime]:
-    """Return the least and greatest instants of a file's statistics."""
-    found: list[datetime] = []
-    for group in range(footer.num_row_groups):
-        for index in range(footer.num_columns):
-            statistics = footer.row_group(group).column(index).statistics
-            if statistics is not None and statistics.has_min_max:
-                found += [
-                    value.replace(tzinfo=UTC)
-                    for value in (statistics.min, statistics.max)
-                    if isinstance(value, datetime)
-                ]
-    return found
 
 
 def _rates(entries: Sequence[Mapping[str, Any]]) -> tuple[RateFound, ...]:

@@ -8,14 +8,13 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow.parquet as pq
 from attrs import frozen
 
 from dnr_core.config.settings import Settings
 from dnr_core.errors import DnrError
 from dnr_core.model import Archetype, Family
 from dnr_core.progress import Progress, Silent
-from dnr_core.warehouse.arrow import arrow_schema, write_options
+from dnr_core.warehouse.arrow import table_file
 from dnr_core.warehouse.disk import refuse_what_does_not_fit
 from dnr_core.warehouse.engines.local import run_local, worker_count
 from dnr_core.warehouse.measure import calibrate
@@ -38,7 +37,6 @@ from dnr_core.workspace import (
     read_manifest,
     sha256_of,
     staging,
-    whole_file,
     write_text,
 )
 
@@ -258,8 +256,8 @@ def _write_empty(plan: Plan, catalogue: Catalogue, out: Path) -> WarehouseFolder
     files: dict[str, str] = {}
     for table in plan.archetype.schema.tables:
         relative = part_path(table.name, 0)
-        with whole_file(stage / relative) as handle:
-            pq.write_table(arrow_schema(table).empty_table(), handle, **write_options(table))
+        with table_file(stage / relative, table):
+            pass
         files[relative] = sha256_of(stage / relative)
     rows = dict.fromkeys(plan.archetype.schema.names, 0)
     manifest = _manifest(plan, catalogue, files, {"rows": rows, "dry_run": True})

@@ -6,19 +6,19 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from attrs import asdict, define, field, frozen
 
-from dnr_core.model import Family, Table
+from dnr_core.model import Family
 from dnr_core.warehouse.apply import Finished, corrupt_chunk
-from dnr_core.warehouse.arrow import arrow_schema, write_options
+from dnr_core.warehouse.arrow import parquet_file, table_file
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan, part_chunks
 from dnr_core.warehouse.tally import LEDGER_SCHEMA
-from dnr_core.workspace import sha256_of, whole_file, write_json
+from dnr_core.workspace import sha256_of, write_json
 
 ROW_GROUP_ROWS: Final = 131_072
 """A row group is closed at the first chunk's end at or over so many clean rows."""
@@ -57,17 +57,10 @@ class PartRecord:
 class TableWriter:
     """Writes one table's part. Row groups depend on clean rows alone, so that repair can keep them."""
 
-    table: Table
     _writer: pq.ParquetWriter
     rows: int = 0
     _pending: list[pa.Table] = field(factory=list)
     _pending_clean: int = 0
-
-    @classmethod
-    def to(cls, table: Table, handle: IO[bytes]) -> TableWriter:
-        """Begin a file."""
-        writer = pq.ParquetWriter(handle, arrow_schema(table), **write_options(table))
-        return cls(table, writer)
 
     def add(self, rows: pa.Table, clean_rows: int) -> None:
         """Take a chunk's rows."""
@@ -84,11 +77,6 @@ class TableWriter:
         if whole is not None and whole.num_rows:
             self._writer.write_table(whole, row_group_size=whole.num_rows)
         self._pending, self._pending_clean = [], 0
-
-    def close(self) -> None:
-        """Write what is left and the footer."""
-        self.flush()
-        self._writer.close()
 
 
 def build_part(
@@ -118,14 +106,10 @@ def build_part(
     dated: dict[str, int] = {}
     with ExitStack() as stack:
         writers = {
-            name: TableWriter.to(
-                plan.archetype.schema[name], stack.enter_context(whole_file(paths[name]))
-            )
-            for name in family.tables
+            name: TableWriter(stack.enter_context(table_file(path, plan.archetype.schema[name])))
+            for name, path in paths.items()
         }
-        ledger = pq.ParquetWriter(
-            stack.enter_context(whole_file(ledger_path)), LEDGER_SCHEMA, compression="zstd"
-        )
+        ledger = stack.enter_context(parquet_file(ledger_path, LEDGER_SCHEMA, compression="zstd"))
         for chunk in part_chunks(plan.chunks[family.name], part):
             if stopped():
                 raise Stopped
@@ -136,8 +120,7 @@ def build_part(
                 clean_rows[name] += done.clean_rows
                 written(done.rows.num_rows)
         for writer in writers.values():
-            writer.close()
-        ledger.close()
+            writer.flush()
     return PartRecord(
         family=family.name,
         part=part,

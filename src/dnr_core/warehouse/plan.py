@@ -72,6 +72,14 @@ class Plan:
     incidents: tuple[Incident, ...]
     targets: tuple[Target, ...]
     versions: Mapping[str, str]
+    owner: str = ""
+    """The plugin that brings the archetype, for messages."""
+
+    @property
+    def title(self) -> str:
+        """The archetype and whose it is, for messages."""
+        name = f"archetype {self.archetype.name!r}"
+        return f"{name} of plugin {self.owner}" if self.owner else name
 
     @property
     def parts(self) -> tuple[tuple[Family, int], ...]:
@@ -185,7 +193,7 @@ def _check_names(rate: Any, archetype: Archetype, profile: DefectProfile) -> Non
     known = {c for t in tables for c in t.column_names} | {
         key.label for t in tables for key in t.foreign_keys
     }
-    for column in rate.columns:
+    for column in (*rate.columns, *rate.options.get("where", ())):
         if column not in known:
             inside = " or ".join(rate.tables) or archetype.name
             raise ConfigError(f"{where}: there is no column {column!r} in {inside}")
@@ -315,6 +323,10 @@ def make_plan(
         incidents=incidents,
         targets=targets,
         versions=_versions(),
+        owner=next(
+            (str(p) for p in catalogue.plugins if kind_of.name in p.brings.get("archetypes", ())),
+            "",
+        ),
     )
 
 

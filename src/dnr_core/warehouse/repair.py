@@ -21,7 +21,7 @@ from attrs import evolve
 from dnr_core.errors import InputError, WarehouseError
 from dnr_core.model import Archetype, Family, Table, load
 from dnr_core.progress import Progress, Silent
-from dnr_core.warehouse.arrow import arrow_schema, write_options
+from dnr_core.warehouse.arrow import arrow_schema, table_file
 from dnr_core.warehouse.engines.local import worker_count
 from dnr_core.warehouse.generate import KIND, WarehouseFolder, staged
 from dnr_core.warehouse.parts import part_path
@@ -33,7 +33,6 @@ from dnr_core.workspace import (
     publish,
     read_manifest,
     sha256_of,
-    whole_file,
 )
 
 if TYPE_CHECKING:
@@ -145,10 +144,7 @@ def _repair_part(
             source = pq.ParquetFile(warehouse / relative)
         except (OSError, pa.ArrowInvalid) as error:
             raise WarehouseError(f"cannot read {warehouse / relative}: {error}") from error
-        with (
-            whole_file(stage / relative) as handle,
-            pq.ParquetWriter(handle, arrow_schema(table), **write_options(table)) as writer,
-        ):
+        with table_file(stage / relative, table) as writer:
             first = 0
             for index in range(source.num_row_groups):
                 rows = source.read_row_group(index).cast(arrow_schema(table)).combine_chunks()

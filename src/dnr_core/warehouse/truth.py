@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from dnr_core.errors import DnrError
 from dnr_core.model import Incident
+from dnr_core.warehouse.arrow import parquet_file
 from dnr_core.warehouse.parts import LEDGER_PIECES, PartRecord
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import INCIDENTS_SCHEMA, LEDGER_SCHEMA
@@ -58,10 +59,7 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
     Files that others keep in the folder (labels of made talk) stay where they are.
     """
     pieces = stage / LEDGER_PIECES
-    with (
-        whole_file(stage / LEDGER) as handle,
-        pq.ParquetWriter(handle, LEDGER_SCHEMA, compression="zstd") as writer,
-    ):
+    with parquet_file(stage / LEDGER, LEDGER_SCHEMA, compression="zstd") as writer:
         for record in records:
             piece = pq.ParquetFile(pieces / f"{record.family}-{record.part:05d}.parquet")
             for group in range(piece.num_row_groups):
