@@ -13,7 +13,7 @@ from dnr_core.model import Price, Reply, Request, Usage
 from dnr_llm_openai.faults import no_completion, provider_error
 from dnr_llm_openai.prices import list_price
 from dnr_llm_openai.settings import OpenAISettings, find_key
-from dnr_llm_openai.wire import AnswerShape, chat_arguments
+from dnr_llm_openai.wire import Layout
 
 # What a server adds around two messages and a schema; no tokenizer makes more tokens than bytes.
 _FRAME_TOKENS: Final = 64
@@ -38,7 +38,7 @@ class OpenAIProvider:
         self._settings = settings
         self._key = key
         self._client: openai.AsyncOpenAI | None = None
-        self._shapes: dict[int, AnswerShape] = {}
+        self._layouts: dict[tuple[int, str], Layout] = {}
         _keep_messages_out_of_logs()
 
     def __repr__(self) -> str:
@@ -50,9 +50,7 @@ class OpenAIProvider:
         Raises:
             ProviderError: the kind says whether another try makes sense.
         """
-        arguments = chat_arguments(
-            request, self._shape(request.schema), self.model, self._settings.answer_format
-        )
+        arguments = self._layout(request).arguments(request, self.model)
         try:
             completion = await self._open().chat.completions.create(**arguments)
         except (openai.OpenAIError, ValueError) as error:
@@ -68,12 +66,7 @@ class OpenAIProvider:
         texts = len(request.instructions.encode("utf-8", "replace"))
         texts += len(request.item.encode("utf-8", "replace"))
         wording = 0 if self._settings.answer_format == "json_schema" else _WORDING_TOKENS
-        return (
-            texts
-            + _SCHEMA_FACTOR * self._shape(request.schema).size_bytes
-            + wording
-            + _FRAME_TOKENS
-        )
+        return texts + _SCHEMA_FACTOR * self._layout(request).size_bytes + wording + _FRAME_TOKENS
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -89,11 +82,13 @@ class OpenAIProvider:
             )
         return self._client
 
-    def _shape(self, schema: Mapping[str, Any]) -> AnswerShape:
-        found = self._shapes.get(id(schema))
-        # A shape keeps its schema alive, so that no other one can have its id.
+    def _layout(self, request: Request) -> Layout:
+        key = id(request.schema), request.instructions
+        found = self._layouts.get(key)
+        # A layout keeps its schema alive, so that no other one can have its id.
         if found is None:
-            found = self._shapes[id(schema)] = AnswerShape(schema)
+            found = Layout(request.schema, request.instructions, self._settings.answer_format)
+            self._layouts[key] = found
         return found
 
 

@@ -21,10 +21,14 @@ _MODES: Final = {
 _NOT_STRICT: Final = frozenset({"minLength", "maxLength", "uniqueItems", "default", "$schema"})
 
 
-class AnswerShape:
-    """A schema as it is sent, made once for all requests that share it."""
+class Layout:
+    """What is the same on the wire for all requests of one schema and one text of instructions.
 
-    def __init__(self, schema: Mapping[str, Any]) -> None:
+    instructor lays out the schema for the chosen format. Its retries and its parsing are not used:
+    they would pay again and put replies into errors and logs, and the core does both itself.
+    """
+
+    def __init__(self, schema: Mapping[str, Any], instructions: str, answer_format: str) -> None:
         sent = {"title": "Answer", **_strict(schema)}
 
         class Answer(BaseModel):
@@ -34,37 +38,31 @@ class AnswerShape:
             def model_json_schema(cls, *_args: Any, **_kwargs: Any) -> dict[str, Any]:
                 return dict(sent)
 
+        _, arguments = handle_response_model(
+            Answer,
+            mode=_MODES[answer_format],
+            messages=[
+                {"role": "system", "content": instructions},
+                {"role": "user", "content": "the item"},
+            ],
+        )
+        if answer_format == "json_schema":
+            # instructor leaves this out, and without it the schema is a mere suggestion.
+            arguments["response_format"]["json_schema"]["strict"] = True
         self.schema = schema
-        self.model: type[BaseModel] = Answer
         self.size_bytes = len(json.dumps(sent, indent=2).encode())
+        self._system = arguments.pop("messages")[0]
+        self._arguments = arguments
 
-
-def chat_arguments(
-    request: Request, shape: AnswerShape, model: str, answer_format: str
-) -> dict[str, Any]:
-    """Return the arguments of `chat.completions.create` for one request.
-
-    instructor lays out the schema for the chosen format. Its retries and its parsing are not used:
-    they would pay again and put replies into errors and logs, and the core does both itself.
-    """
-    _, arguments = handle_response_model(
-        shape.model,
-        mode=_MODES[answer_format],
-        model=model,
-        messages=[
-            {"role": "system", "content": request.instructions},
-            {"role": "user", "content": request.item},
-        ],
-        temperature=request.temperature,
-        max_tokens=request.max_tokens,
-    )
-    # instructor makes a list of an empty text, and may make more of one that looks like an image.
-    system, user = arguments["messages"]
-    arguments["messages"] = [system, {**user, "content": request.item}]
-    if answer_format == "json_schema":
-        # instructor leaves this out, and without it the schema is a mere suggestion.
-        arguments["response_format"]["json_schema"]["strict"] = True
-    return arguments
+    def arguments(self, request: Request, model: str) -> dict[str, Any]:
+        """Return the arguments of `chat.completions.create` for one request."""
+        return {
+            "model": model,
+            "messages": [self._system, {"role": "user", "content": request.item}],
+            "temperature": request.temperature,
+            "max_tokens": request.max_tokens,
+            **self._arguments,
+        }
 
 
 def _strict(value: Any, *, names: bool = False) -> Any:

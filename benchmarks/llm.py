@@ -1,0 +1,144 @@
+"""Room: benchmarks. Speed of the LLM client: its own cost an item, the cache, a slow server.
+
+Run: python benchmarks/llm.py
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing import get_context
+from pathlib import Path
+
+from dnr_core.llm import Budget, Cache, complete_all
+from dnr_core.model import Price, Reply, Request, Usage
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "theme": {"type": "string", "enum": ["late", "wrong", "none"]},
+        "relevance": {"type": "string", "enum": ["positive", "hard_negative", "negative"]},
+        "theme_confidence": {"type": "number", "minimum": 0, "maximum": 1},
+        "relevance_confidence": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    "required": ["theme", "relevance", "theme_confidence", "relevance_confidence"],
+    "additionalProperties": False,
+}
+ANSWER = (
+    '{"theme": "late", "relevance": "positive",'
+    ' "theme_confidence": 0.75, "relevance_confidence": 0.5}'
+)
+PRICE = Price(0.15, 0.60)
+REPLY = Reply(ANSWER, Usage(300, 30), "bench")
+
+
+class Instant:
+    """Answers at once, so that what is left is the client's own time."""
+
+    model, price = "bench", PRICE
+
+    def __init__(self, *, local: bool) -> None:
+        self.local = local
+
+    async def complete(self, _request: Request) -> Reply:
+        return REPLY
+
+    def prompt_tokens_at_most(self, request: Request) -> int:
+        return len(request.item) + 1000
+
+
+def requests(count: int) -> list[Request]:
+    return [Request("classify", "Name the theme.", f"item {n}", SCHEMA, 64) for n in range(count)]
+
+
+def local(count: int = 50_000) -> None:
+    asked = requests(count)
+    times = []
+    for _ in range(3):
+        gc.collect()
+        begun = time.perf_counter()
+        done = complete_all(asked, Instant(local=True), budget=Budget(0, None))
+        times.append(time.perf_counter() - begun)
+        assert done.count("ok") == count
+    print(f"client alone, local provider: {min(times) / count * 1e6:.1f} us an item")
+
+
+def cached(count: int = 10_000) -> None:
+    asked = requests(count)
+    with tempfile.TemporaryDirectory() as folder, Cache.open(Path(folder)) as cache:
+        for name in ("write to the cache", "read from the cache"):
+            begun = time.perf_counter()
+            complete_all(asked, Instant(local=False), budget=Budget(10, PRICE), cache=cache)
+            print(f"{name}: {(time.perf_counter() - begun) / count * 1e6:.0f} us an item")
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers after 200 ms."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    delay_seconds = 0.2
+
+    def log_message(self, *_: object) -> None:
+        return
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        time.sleep(self.delay_seconds)
+        usage = {"prompt_tokens": 300, "completion_tokens": 30, "total_tokens": 330}
+        message = {"role": "assistant", "content": ANSWER}
+        choice = {"index": 0, "finish_reason": "stop", "message": message}
+        body = json.dumps(
+            {
+                "id": "x",
+                "object": "chat.completion",
+                "created": 1,
+                "model": "m",
+                "choices": [choice],
+                "usage": usage,
+            }
+        ).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def slow_server(count: int = 400, concurrency: int = 5) -> None:
+    from dnr_llm_openai.provider import make
+
+    # A process of its own, as a real server would be.
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    child = get_context("fork").Process(target=server.serve_forever, daemon=True)
+    child.start()
+    settings = {
+        "base_url": f"http://127.0.0.1:{server.server_port}/v1",
+        "price_usd_per_million": (0.15, 0.60),
+        "environ": {},
+    }
+    provider = make("gpt-4o-mini", settings)
+    with tempfile.TemporaryDirectory() as folder, Cache.open(Path(folder)) as cache:
+        begun = time.perf_counter()
+        done = complete_all(
+            requests(count),
+            provider,
+            budget=Budget(1, PRICE),
+            cache=cache,
+            concurrency=concurrency,
+        )
+        took = time.perf_counter() - begun
+    assert done.count("ok") == count
+    ideal = count / concurrency * Handler.delay_seconds
+    print(f"server of 200 ms, five at a time: {ideal / took:.1%} of the ideal throughput")
+    child.terminate()
+    server.server_close()
+
+
+if __name__ == "__main__":
+    local()
+    cached()
+    slow_server()
