@@ -101,7 +101,7 @@ def generate_comms(
         ConfigError: an unknown style or provider, or a provider that lacks its key.
         CommsError: `warehouse` holds no company of this archetype.
         FolderError: `out` or `meta` cannot be written, or holds something else.
-        FatalProviderError: a wrong key or an exhausted account; what is written stays cached.
+        ProviderError: the provider refused or failed for good; what is written stays cached.
     """
     if isinstance(archetype, str):
         archetype = catalogue.archetype(archetype)

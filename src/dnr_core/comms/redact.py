@@ -16,7 +16,7 @@ MAX_CHARS: Final = 20_000
 """Longer texts are cut there: nobody packs more of a message for a model."""
 
 _URL: Final = re.compile(
-    r"\b((?:https?|ftp)://)(?:[^\s/@<>]{1,200}@)?([^\s?#<>\"|]{1,400})[^\s<>\"|]*", re.I
+    r"\b((?:https?|ftp)://)(?:[^\s/@<>]{1,200}@)?([^\s?#<>\"|]{1,400})[^\s<>\"|)]*", re.I
 )
 _MAIL: Final = re.compile(
     r"(?:mailto:)?[^\s@\uff20<>()\[\]{},;:\"'|]{1,64}\s?[@\uff20]\s?[\w\-]{1,63}(?:\.[\w\-]{1,63}){1,6}"
@@ -50,6 +50,7 @@ _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])
 _INSIDE: Final = re.compile(r"[^\W_]*\d{8,}[^\W_]*")
 _LONG: Final = re.compile(r"\d{8}")
 _HASH: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{20,}")
+_POINT: Final = re.compile(r"\d\.$")
 _FLOAT: Final = re.compile(r"\d+\.\d+")
 _KEPT_CONTROLS: Final = {"\n", "\t"}
 
@@ -126,7 +127,8 @@ def _number(match: re.Match[str]) -> str:
 def _inside(match: re.Match[str]) -> str:
     """Return a word with its long numbers taken out, unless it is a hash (of a commit, say)."""
     word = match.group()
-    if _HASH.fullmatch(word):
+    is_fraction = word.isdigit() and _POINT.search(match.string[: match.start()][-2:])
+    if is_fraction or _HASH.fullmatch(word):
         return word
     return re.sub(r"\d{8,}", lambda run: _run(run.group()), word)
 

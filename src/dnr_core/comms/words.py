@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
 from dnr_core.comms.threads import Planned
 from dnr_core.comms.write import Briefs, Written, instructions, read_answer
+from dnr_core.errors import FatalProviderError, ProviderError
 from dnr_core.llm import Budget, Cache, Completed, complete_all, make_provider, request_key
 from dnr_core.model import Price, Provider, Request
 from dnr_core.progress import Progress
@@ -17,14 +18,6 @@ from dnr_core.progress import Progress
 if TYPE_CHECKING:
     from dnr_core.catalogue import Catalogue
     from dnr_core.config import Settings
-
-TEMPERATURE: Final = 1.0
-_WHY: Final[Mapping[str, str]] = {
-    "budget": "the cap was reached",
-    "parse_errors": "too many answers in a row could not be used",
-    "failures": "too many calls in a row failed",
-    "fatal": "the provider refused to go on",
-}
 
 
 @frozen
@@ -52,7 +45,8 @@ def write_words(
 
     Raises:
         ConfigError: the provider is unknown or refuses its settings.
-        FatalProviderError: the account is exhausted or the key is wrong, before anything was had.
+        ProviderError: the service failed, or its answers were of no use, many times in a row.
+        FatalProviderError: the account is exhausted or the key is wrong.
     """
     comms = settings.comms
     provider = make_provider(
@@ -79,6 +73,13 @@ def write_words(
         progress=progress,
         task="comms",
     )
+    if completed.stopped and completed.stopped != "budget":
+        # Half a company is of no use, and the half that is written waits in the cache.
+        fault = FatalProviderError if completed.stopped == "fatal" else ProviderError
+        raise fault(
+            f"the words could not be written: {completed.reason}",
+            hint="what was paid for is kept: the same command goes on from there",
+        )
     return _words(plan, items, completed, provider, comms.provider, comms.api_cap_usd, paid_usd)
 
 
@@ -120,7 +121,7 @@ def _notes(
 ) -> tuple[str, ...]:
     if not any(lost.values()):
         return ()
-    why = _WHY.get(completed.stopped, "their answers could not be used")
+    why = "the cap was reached" if completed.stopped else "their answers could not be used"
     parts = [f"{count} of {len(plan[source])} {source}" for source, count in lost.items() if count]
     return (f"not written: {', '.join(parts)} ({why})",)
 

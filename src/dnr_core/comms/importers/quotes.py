@@ -91,7 +91,7 @@ def _next(lines: list[str], place: int) -> int:
 
 def _attribution(lines: list[str], place: int) -> int:
     """Return how many lines from `place` on say who wrote what follows; 0 where none do."""
-    if not lines[place].strip():
+    if not _ATTRIBUTION_HINT.search(lines[place].strip()):
         return 0
     for length in range(1, _LINES_OF_ATTRIBUTION + 1):
         last = _line(lines, place + length - 1).rstrip()
@@ -99,7 +99,7 @@ def _attribution(lines: list[str], place: int) -> int:
             return 0
         if last.endswith((":", "\uff1a")):
             said = " ".join(lines[place : place + length])
-            if not _ATTRIBUTION_HINT.search(said) or len(said) > 400:
+            if len(said) > 400:
                 return 0
             quoted = _QUOTED.match(_line(lines, _next(lines, place + length)))
             ends = _ATTRIBUTION_END.search(said)

@@ -40,7 +40,7 @@ def plain(text: str, mention: Mention) -> str:
             return "@" + (label.lstrip("@") or target[1:])
         if target.startswith(("mailto:", "tel:")):
             return label or target.partition(":")[2]
-        return f"{label} ({target})" if label and label not in target else target
+        return _link(label, target)
 
     return html.unescape(_ANGLE.sub(angle, text))
 
@@ -62,6 +62,10 @@ def link_targets(message: dict[str, Any]) -> Iterator[str]:
         for name in ("title_link", "from_url", "original_url"):
             if attachment.get(name):
                 yield _text(attachment[name])
+
+
+def _link(label: str, target: str) -> str:
+    return f"{label} ({target})" if label and label not in target else target
 
 
 def _blocks(blocks: Any, mention: Mention) -> Iterator[str]:
@@ -93,7 +97,7 @@ def _rich(element: dict[str, Any], mention: Mention, depth: int) -> str:
 
 _LEAVES: Final[dict[str, Callable[[dict[str, Any], Mention], str]]] = {
     "text": lambda e, _: _text(e.get("text")),
-    "link": lambda e, _: " ".join(filter(None, (_text(e.get("text")), _text(e.get("url"))))),
+    "link": lambda e, _: _link(_text(e.get("text")), _text(e.get("url"))),
     "user": lambda e, mention: "@" + mention(_text(e.get("user_id"))),
     "usergroup": lambda _e, _m: "@group",
     "channel": lambda e, _: "#" + _text(e.get("channel_id")),
