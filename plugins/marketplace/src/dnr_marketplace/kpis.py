@@ -22,7 +22,7 @@ def _reported(context: KpiContext, rows: Any) -> Any:
 def _orders(context: KpiContext) -> Any:
     orders = context.tables["fact_order"]
     timed = orders.filter(orders.order_time.notnull())
-    return timed.mutate(month=context.local_month(timed.order_time))
+    return timed.mutate(month=context.local_month(timed.order_time).cast("int64"))
 
 
 def _items(context: KpiContext) -> Any:
@@ -31,13 +31,13 @@ def _items(context: KpiContext) -> Any:
     orders = orders.select(placed_order=orders.order_id, order_time=orders.order_time)
     placed = items.join(orders, items.order_id == orders.placed_order)
     timed = placed.filter(placed.order_time.notnull())
-    return timed.mutate(month=context.local_month(timed.order_time))
+    return timed.mutate(month=context.local_month(timed.order_time).cast("int64"))
 
 
 def _captured(context: KpiContext) -> Any:
     payments = context.tables["fact_payment"]
     captured = payments.filter(payments.captured_at.notnull())
-    return captured.mutate(month=context.local_month(captured.captured_at))
+    return captured.mutate(month=context.local_month(captured.captured_at).cast("int64"))
 
 
 def gmv(context: KpiContext) -> Any:
@@ -76,11 +76,12 @@ def order_value(context: KpiContext) -> Any:
 def _active(context: KpiContext, rows: Any) -> Any:
     """Distinct `who` in the last 30 local days of each month."""
     rows = rows.filter(rows.who.notnull())
-    rows = rows.select("month", "who", day=context.local_day(rows.order_time))
+    # Distinct first, so that local days are worked out once a row and not once a branch.
+    rows = rows.select("month", "who", day=context.local_day(rows.order_time)).distinct()
     ends = [(month, _last_day(month)) for month in (*context.months, max(context.months) + 1)]
     own = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
     # The thirty days of a short month begin in the month before it.
-    rows = rows.mutate(month=rows.month + 1)
+    rows = rows.mutate(month=(rows.month + 1).cast("int64"))
     following = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
     seen = own.select("month", "who").union(following.select("month", "who"), distinct=True)
     return _reported(context, seen.group_by("month").agg(value=seen.count()))

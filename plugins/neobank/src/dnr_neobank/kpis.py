@@ -19,7 +19,7 @@ def _last_day(month: int) -> int:
 def _captured(context: KpiContext) -> Any:
     swipes = context.tables["fact_card_transaction"]
     kept = swipes.filter(swipes.auth_result == CAPTURED, swipes.event_time.notnull())
-    return kept.mutate(month=context.local_month(kept.event_time))
+    return kept.mutate(month=context.local_month(kept.event_time).cast("int64"))
 
 
 def _reported(context: KpiContext, rows: Any) -> Any:
@@ -29,13 +29,13 @@ def _reported(context: KpiContext, rows: Any) -> Any:
 def active(context: KpiContext) -> Any:
     """Customers with a captured transaction in the last 30 local days of each month."""
     swipes = _captured(context)
-    rows = swipes.select("month", "card_id", day=context.local_day(swipes.event_time)).filter(
-        swipes.card_id.notnull()
-    )
+    swipes = swipes.filter(swipes.card_id.notnull())
+    # Distinct first, so that local days are worked out once a row and not once a branch.
+    rows = swipes.select("month", "card_id", day=context.local_day(swipes.event_time)).distinct()
     ends = [(month, _last_day(month)) for month in (*context.months, max(context.months) + 1)]
     own = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
     # The thirty days of a short month begin in the month before it.
-    rows = rows.mutate(month=rows.month + 1)
+    rows = rows.mutate(month=(rows.month + 1).cast("int64"))
     following = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
     seen = own.select("month", "card_id").union(following.select("month", "card_id"), distinct=True)
     cards, accounts = context.tables["dim_card"], context.tables["dim_account"]
@@ -49,7 +49,7 @@ def active(context: KpiContext) -> Any:
 def new_accounts(context: KpiContext) -> Any:
     """Accounts opened in each month."""
     accounts = context.tables["dim_account"]
-    rows = accounts.mutate(month=context.local_month(accounts.created_at))
+    rows = accounts.mutate(month=context.local_month(accounts.created_at).cast("int64"))
     return _reported(context, rows.group_by("month").agg(value=rows.count()))
 
 
@@ -70,5 +70,5 @@ def subscriptions(context: KpiContext) -> Any:
     """Paid invoices by the month of their payment, in cents."""
     invoices = context.tables["fact_subscription_invoice"]
     paid = invoices.filter(invoices.paid_at.notnull())
-    rows = paid.mutate(month=context.local_month(paid.paid_at))
+    rows = paid.mutate(month=context.local_month(paid.paid_at).cast("int64"))
     return _reported(context, rows.group_by("month").agg(value=rows.amount_cents.sum()))
