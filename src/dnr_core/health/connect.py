@@ -202,7 +202,7 @@ class Warehouse:
         """Return what `compute` gave when it was first asked for under `key`."""
         if key not in self._remembered:
             self._remembered[key] = compute()
-        return cast(T, self._remembered[key])
+        return cast("T", self._remembered[key])
 
     def not_there(self) -> tuple[NotMeasured, ...]:
         """Return a line for each table of the archetype that could not be opened."""

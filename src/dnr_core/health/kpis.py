@@ -15,9 +15,9 @@ from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts
 from dnr_core.health.local_time import LocalClock, date_of, month_number, month_start
 from dnr_core.health.longform import Measured, Span
-from dnr_core.health.marks import event_columns
 from dnr_core.health.money import row_amount, unit_of
 from dnr_core.health.once import once
+from dnr_core.health.times import event_columns
 from dnr_core.model.archetype import (
     Archetype,
     Guardrail,

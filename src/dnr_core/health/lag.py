@@ -11,7 +11,7 @@ from attrs import field, frozen
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.dialect import quantile_of_counts
 from dnr_core.health.local_time import LocalClock
-from dnr_core.health.marks import timed
+from dnr_core.health.times import timed
 from dnr_core.model.schema import Table
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def lags(
     warehouse: Warehouse, table: Table, clock: LocalClock, first: int, window: int, last: int
 ) -> Lags:
     """Measure the lag of rows from day `first` to `last`; the window begins on day `window`."""
-    rows = timed(warehouse, table, clock, {}).rows
-    rows = rows.select("day", "lag_s").filter(ibis._.lag_s.notnull(), ibis._.day <= last)
+    rows = timed(warehouse, table, clock).rows
+    rows = rows.select("day", lag_s=rows.loaded_s - rows.event_s).filter(
+        ibis._.lag_s.notnull(), ibis._.day <= last
+    )
     rows = rows.filter(ibis._.day >= first)
     recent = rows.filter(rows.day >= window)
     if not warehouse.dialect.has_quantiles:

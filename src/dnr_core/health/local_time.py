@@ -135,6 +135,11 @@ class LocalClock:
             return self.dialect.day_of_date(instant)
         return self.day_of_seconds(self.seconds(instant))
 
+    def day_start(self, day: int) -> int:
+        """Second since 1970 at which a local day begins."""
+        midnight = datetime.combine(date_of(day), datetime.min.time(), tzinfo=zone_of(self.tz))
+        return seconds_of(midnight.astimezone(UTC))
+
     def hour(self, instant: Any) -> Any:
         """Local hour of the day, 0 to 23."""
         local = self.local_seconds(self.seconds(instant))

@@ -74,7 +74,7 @@ def share_metrics(counts: Counts) -> Iterator[tuple[str, Metric]]:
         for column in table.required_keys:
             yield column, "key_null"
     for metric in ("fk_failure", "fk_missing", "fk_temporal"):
-        name = cast(Metric, metric)
+        name = cast("Metric", metric)
         if not frame.keys or (metric == "fk_temporal" and not counts.affected_bits(name, "")):
             continue
         yield "", name
@@ -136,7 +136,7 @@ def lines(measured: Measured, span: Span) -> list[Line]:
     """Return the lines of a table by local day over the history."""
     counts = measured.counts
     found: list[Line] = []
-    for column, metric in [("", cast(Metric, "rows")), *share_metrics(counts)]:
+    for column, metric in [("", cast("Metric", "rows")), *share_metrics(counts)]:
         figures = daily(counts, column, metric)
         for place, day in enumerate(figures.days.tolist()):
             if day > span.last or (day != NO_DAY and figures.denominator[place] == 0):
@@ -228,7 +228,7 @@ def totals(measured: Measured, span: Span, scope: str) -> list[Line]:
     first = NO_DAY if scope == "history" else span.window
     found: list[Line] = []
     rows_lagged: int | None = None
-    for column, metric in [("", cast(Metric, "rows")), *share_metrics(counts)]:
+    for column, metric in [("", cast("Metric", "rows")), *share_metrics(counts)]:
         figures = daily(counts, column, metric)
         inside = (figures.days >= first) & (figures.days <= span.last)
         numerator = int(figures.numerator[inside].sum())

@@ -26,10 +26,11 @@ from dnr_core.health.local_time import (
     zone_of,
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
-from dnr_core.health.marks import event_columns, frame
+from dnr_core.health.marks import frame
 from dnr_core.health.proof import proofs
 from dnr_core.health.rates import RateFindings, find_spikes
 from dnr_core.health.slo import Limits, verdicts
+from dnr_core.health.times import event_columns
 from dnr_core.health.volume import find_drops, find_gaps, find_surges, loaded_hours
 from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured
 from dnr_core.model.schema import Table

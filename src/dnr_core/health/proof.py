@@ -14,13 +14,14 @@ from sqlglot import expressions as sge
 from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError
 from dnr_core.health.connect import Warehouse
-from dnr_core.health.counts import NO_DAY, copied_rows
+from dnr_core.health.counts import NO_DAY, Counts
 from dnr_core.health.lag import SHARES
 from dnr_core.health.local_time import LocalClock, day_number
 from dnr_core.health.longform import Measured, Span, share_metrics
-from dnr_core.health.marks import Judged, frame, judge, timed
-from dnr_core.health.once import repeated, smallest
+from dnr_core.health.marks import all_of, any_of, judge
+from dnr_core.health.once import LATEST, repeated, smallest
 from dnr_core.health.slo import Limits
+from dnr_core.health.times import Timed, timed
 from dnr_core.model.health import Metric, Proof
 from dnr_core.model.schema import Table
 from dnr_core.suggestions import did_you_mean
@@ -39,6 +40,11 @@ PROVABLE: Final[tuple[Metric, ...]] = (
     "lag_p50_minutes",
     "lag_p95_minutes",
 )
+FK_METRICS: Final[dict[str, tuple[str, ...]]] = {
+    "fk_failure": ("missing", "temporal"),
+    "fk_missing": ("missing",),
+    "fk_temporal": ("temporal",),
+}
 
 
 @frozen
@@ -63,11 +69,12 @@ def proof(
         keys: tuple[Mapping[str, Any], ...] = ()
         if affected is not None and asked.table.business_key and examples:
             named = _examples(asked.table, affected, examples)
-            keys_sql = sql_of(warehouse, named)
+            keys_sql = warehouse.connection.compile(named, pretty=True)
             keys = tuple(
-                {name: _shown(value) for name, value in row.items()}
-                for row in warehouse.dicts(named)
+                {n: _shown(v) for n, v in zip(asked.table.business_key, row, strict=True)}
+                for row in warehouse.sql_rows(keys_sql)
             )
+            keys_sql = pasted(warehouse, keys_sql)
     return Proof(asked.table.name, asked.column, asked.metric, sql, keys_sql, keys)
 
 
@@ -79,12 +86,18 @@ def proofs(
     span: Span,
     examples: int,
 ) -> tuple[Proof, ...]:
-    """Prove the window's shares that are above zero, and each lag, of every table."""
+    """Prove the window's shares that are above zero, and each lag, of every table.
+
+    The split of failures into missing and temporal ones is left to `explain`, as is the one key
+    of a table that has no other: its figures are the table's.
+    """
     found: list[Proof] = []
     for measured in tables:
         counts = measured.counts
         wanted: list[tuple[str, Metric]] = []
         for column, metric in share_metrics(counts):
+            if metric in {"fk_missing", "fk_temporal"} or (column and _is_sole(counts, metric)):
+                continue
             if counts.affected_rows([(column, metric)], span.window, span.last):
                 wanted.append((column, metric))
         if measured.lags.window:
@@ -95,79 +108,101 @@ def proofs(
     return tuple(found)
 
 
+def _is_sole(counts: Counts, metric: Metric) -> bool:
+    table = counts.frame.table
+    return len(table.required_keys if metric == "key_null" else counts.frame.keys) == 1
+
+
 def _expressions(
     warehouse: Warehouse, clock: LocalClock, limits: Limits, asked: Question
 ) -> tuple[ir.Table, ir.Table | None]:
-    """Return the figure `(numerator, denominator, value)` and the affected rows."""
-    late = limits.of_table(asked.table.name, "p95_ingest_lag_min")
+    """Return the figure `(numerator, denominator)` and the affected rows, as lean as can be."""
     if asked.metric in {"lag_p50_minutes", "lag_p95_minutes"}:
         return _lag_figure(warehouse, clock, asked), None
+    late = limits.of_table(asked.table.name, "p95_ingest_lag_min")
     if asked.metric == "duplicate":
-        return _copies_figure(warehouse, clock, late, asked)
-    judged = judge(warehouse, asked.table, clock, late, with_money=False, only=_needed(asked))
-    rows, affected, measured = _terms(judged, asked)
-    rows = rows.mutate(affected=affected, measured=measured)
-    rows = _on_days(rows, asked)
-    hit, base = rows.affected & rows.measured, rows.measured
-    numerator = base.sum() if asked.metric == "rows" else hit.sum()
-    figure = rows.agg(numerator=numerator, denominator=base.sum())
-    return figure, rows.filter(hit) if asked.metric != "rows" else None
+        return _copies_figure(warehouse, clock, asked)
+    if asked.metric in FK_METRICS:
+        rows = _key_rows(warehouse, clock, asked)
+    else:
+        rows = _plain_rows(warehouse, clock, late, asked)
+    if asked.metric == "rows":
+        return rows.agg(numerator=rows.count(), denominator=rows.count()), None
+    figure = rows.agg(
+        numerator=(rows.affected & rows.measured).sum(), denominator=rows.measured.sum()
+    )
+    return figure, rows.filter(rows.affected, rows.measured)
 
 
-def _needed(asked: Question) -> frozenset[str]:
-    """The foreign keys that this figure needs, so that its SQL joins no other."""
-    if asked.metric not in {"fk_failure", "fk_missing", "fk_temporal"}:
-        return frozenset()
-    return frozenset(k.label for k in asked.table.foreign_keys if asked.column in {"", k.label})
-
-
-def _terms(judged: Judged, asked: Question) -> tuple[ir.Table, Any, Any]:
-    rows, terms = judged.rows, judged.terms
+def _plain_rows(warehouse: Warehouse, clock: LocalClock, late: float, asked: Question) -> ir.Table:
+    """Rows with `affected` and `measured`, for figures that need no parent."""
+    table = asked.table
     yes, no = ibis.literal(value=True), ibis.literal(value=False)
-    match asked.metric:
-        case "key_null":
-            names = (asked.column,) if asked.column else asked.table.required_keys
-            return rows, _any([rows[f"own_{c}"].isnull() for c in names], no), yes
-        case "fk_failure" | "fk_missing" | "fk_temporal":
-            kinds = {
-                "fk_failure": ("missing", "temporal"),
-                "fk_missing": ("missing",),
-                "fk_temporal": ("temporal",),
-            }[asked.metric]
-            keys = [k for k in judged.keys if asked.column in {"", k.label}]
-            labels = {key.label for key in keys}
-            found = [t for m, t in terms.items() if m.kind in kinds and m.label in labels]
-            whole = [_all([rows[f"own_{c}"].notnull() for c in key.columns]) for key in keys]
-            return rows, _any(found, no).coalesce(no), _any(whole, no)
-        case "late":
-            return rows, (rows.lag_s > judged.late_seconds).coalesce(no), rows.lag_s.notnull()
-        case _:
-            return rows, yes, yes
+    extra: dict[str, Any] = {}
+    if asked.metric == "key_null":
+        source = warehouse.table(table.name)
+        names = (asked.column,) if asked.column else table.required_keys
+        extra = {"affected": any_of([source[name].isnull() for name in names]), "measured": yes}
+    base = timed(
+        warehouse, table, clock, own=table.business_key, extra=extra, with_day=False
+    )
+    rows = _on_days(base, base.rows, asked, clock)
+    if asked.metric == "late":
+        lag = rows.loaded_s - rows.event_s
+        late_rows = (lag > round(late * 60)).coalesce(no)
+        rows = rows.mutate(affected=late_rows, measured=lag.notnull())
+    return rows
 
 
-def _any(terms: list[Any], nothing: Any) -> Any:
-    result = nothing
-    for place, term in enumerate(terms):
-        result = term if place == 0 else result | term
-    return result
+def _key_rows(warehouse: Warehouse, clock: LocalClock, asked: Question) -> ir.Table:
+    """Rows with `affected` and `measured`, joined to the parents that the figure needs."""
+    labels = {k.label for k in asked.table.foreign_keys if asked.column in {"", k.label}}
+    judged = judge(
+        warehouse,
+        asked.table,
+        clock,
+        0.0,
+        with_money=False,
+        only=frozenset(labels),
+        with_day=False,
+    )
+    rows, kinds = judged.rows, FK_METRICS[asked.metric]
+    found = [t for mark, t in judged.terms.items() if mark.kind in kinds and mark.label in labels]
+    whole = [
+        all_of([rows[f"own_{c}"].notnull() for c in key.columns])
+        for key in judged.keys
+        if key.label in labels
+    ]
+    no = ibis.literal(value=False)
+    kept = {f"own_{name}": rows[f"own_{name}"] for name in asked.table.business_key}
+    rows = _on_days(judged.base, rows, asked, clock)
+    return rows.select(
+        **kept,
+        event_s=rows.event_s,
+        affected=any_of(found).coalesce(no) if found else no,
+        measured=any_of(whole) if whole else no,
+    )
 
 
-def _all(terms: list[Any]) -> Any:
-    result = terms[0]
-    for term in terms[1:]:
-        result = result & term
-    return result
-
-
-def _on_days(rows: ir.Table, asked: Question) -> ir.Table:
-    if asked.first is None:
-        return rows.filter(rows.day.isnull() | (rows.day <= asked.last))
-    return rows.filter(rows.day.between(asked.first, asked.last))
+def _on_days(base: Timed, rows: ir.Table, asked: Question, clock: LocalClock) -> ir.Table:
+    """Keep the rows of the days asked for; the days' ends are put in as they are in the zone."""
+    if base.date_only:
+        when, first, last = rows.day, asked.first, asked.last
+    else:
+        through = asked.table.event_time.through if asked.table.event_time else None
+        when = ibis.coalesce(rows.event_s, rows.loaded_s) if through else rows.event_s
+        first = None if asked.first is None else clock.day_start(asked.first)
+        last = clock.day_start(asked.last + 1) - 1
+    if first is None:
+        return rows.filter(when.isnull() | (when <= last))
+    return rows.filter(when.between(first, last))
 
 
 def _lag_figure(warehouse: Warehouse, clock: LocalClock, asked: Question) -> ir.Table:
-    rows = timed(warehouse, asked.table, clock, {}).rows
-    rows = _on_days(rows.filter(rows.lag_s.notnull()), asked)
+    base = timed(warehouse, asked.table, clock, with_day=False)
+    rows = _on_days(base, base.rows, asked, clock)
+    rows = rows.select(lag_s=rows.loaded_s - rows.event_s)
+    rows = rows.filter(rows.lag_s.notnull())
     share = SHARES[0 if asked.metric == "lag_p50_minutes" else 1]
     if not warehouse.dialect.has_quantiles:
         # Without quantiles: rows by lag, from which the quantile is read off.
@@ -176,29 +211,34 @@ def _lag_figure(warehouse: Warehouse, clock: LocalClock, asked: Question) -> ir.
 
 
 def _copies_figure(
-    warehouse: Warehouse, clock: LocalClock, late: float, asked: Question
+    warehouse: Warehouse, clock: LocalClock, asked: Question
 ) -> tuple[ir.Table, ir.Table]:
+    """Rows beyond the first of each business key; the first is the one that was loaded first."""
     table = asked.table
-    prepared = frame(warehouse, table, clock, late, with_money=False, only=frozenset())
+    base = timed(warehouse, table, clock, own=table.business_key)
     keys = repeated(warehouse, table)
-    copies = copied_rows(prepared, keys)
-    first = smallest(copies, prepared.key_columns, prepared.ordering)
-    copies, first = _sentinel_days(copies, asked), _sentinel_days(first, asked)
-    everything = _on_days(prepared.rows, asked)
+    names = [f"own_{name}" for name in table.business_key]
+    keys = keys.rename({f"r_{name}": f"key_{i}" for i, name in enumerate(table.business_key)})
+    match = [base.rows[f"own_{name}"] == keys[f"r_{name}"] for name in table.business_key]
+    joined = base.rows.inner_join(keys, match)
+    copies = joined.select(
+        **{name: joined[name] for name in names},
+        loaded_s=joined.loaded_s.coalesce(LATEST),
+        day=joined.day.coalesce(NO_DAY),
+    )
+    first = smallest(copies, tuple(names), ("loaded_s", "day"))
+    low = NO_DAY if asked.first is None else asked.first
+    kept = first.filter(first.day.between(low, asked.last))
+    inside = copies.filter(copies.day.between(low, asked.last))
+    everything = _on_days(base, base.rows, asked, clock)
     figure = (
         everything.agg(denominator=everything.count())
-        .cross_join(copies.agg(copied=copies.count()))
-        .cross_join(first.agg(kept=first.count()))
+        .cross_join(inside.agg(copied=inside.count()))
+        .cross_join(kept.agg(kept=kept.count()))
     )
     figure = figure.select(numerator=figure.copied - figure.kept, denominator=figure.denominator)
-    named = {f"own_{c}": copies[f"key_{i}"] for i, c in enumerate(asked.table.business_key)}
-    affected = copies.select(**named, event_s=copies.loaded_s, day=copies.day)
-    return figure, affected.distinct()
-
-
-def _sentinel_days(rows: ir.Table, asked: Question) -> ir.Table:
-    first = NO_DAY if asked.first is None else asked.first
-    return rows.filter(rows.day.between(first, asked.last))
+    affected = inside.select(**{name: inside[name] for name in names}, event_s=inside.loaded_s)
+    return figure, affected
 
 
 def _examples(table: Table, affected: ir.Table, examples: int) -> ir.Table:
@@ -222,23 +262,24 @@ def sql_of(warehouse: Warehouse, expression: Any) -> str:
 
     The tables of a folder of Parquet files are read by their paths, to be run in that folder.
     """
-    dialect = warehouse.dialect.name
-    # Spark's name in the SQL parser is not Ibis's.
-    dialect = {"pyspark": "spark"}.get(dialect, dialect)
-    tree = sg.parse_one(warehouse.connection.compile(expression), read=dialect)
-    if warehouse.folder is not None:
-        patterns = warehouse.patterns
+    return pasted(warehouse, warehouse.connection.compile(expression, pretty=True))
 
-        def read(node: sge.Expression) -> sge.Expression:
-            if isinstance(node, sge.Table) and node.name in patterns:
-                call = sge.Anonymous(
-                    this="read_parquet", expressions=[sge.Literal.string(patterns[node.name])]
-                )
-                return sge.Table(this=call, alias=node.args.get("alias"))
-            return node
 
-        tree = tree.transform(read)
-    return str(tree.sql(dialect=dialect, pretty=True))
+def pasted(warehouse: Warehouse, sql: str) -> str:
+    """Return compiled SQL with the tables of a folder read by their paths."""
+    if warehouse.folder is None:
+        return sql
+    tree = sg.parse_one(sql, read=warehouse.dialect.name)
+    patterns = warehouse.patterns
+
+    def read(node: sge.Expression) -> sge.Expression:
+        if isinstance(node, sge.Table) and node.name in patterns:
+            path = sge.Literal.string(patterns[node.name])
+            call = sge.Anonymous(this="read_parquet", expressions=[path])
+            return sge.Table(this=call, alias=node.args.get("alias"))
+        return node
+
+    return str(tree.transform(read).sql(dialect=warehouse.dialect.name, pretty=True))
 
 
 def explain(
@@ -282,5 +323,5 @@ def explain(
     first = None if length is None else last - length + 1
     if day is not None:
         first = last = day_number(day)
-    asked = Question(schema, cast(Metric, metric), column, first, last)
+    asked = Question(schema, cast("Metric", metric), column, first, last)
     return proof(warehouse, setup.clock, setup.limits, asked, settings.report.example_keys)

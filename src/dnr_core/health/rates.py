@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from attrs import field, frozen
 
-from dnr_core.health.longform import Measured, Span, daily
 from dnr_core.health.local_time import date_of
+from dnr_core.health.longform import Measured, Span, daily
 from dnr_core.health.statistics import (
     FALSE_DISCOVERY_RATE,
     RateDay,

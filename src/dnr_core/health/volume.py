@@ -13,9 +13,9 @@ from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY
 from dnr_core.health.local_time import LocalClock, date_of, instant_of, offset_at, zone_of
 from dnr_core.health.longform import Measured, Span, daily
-from dnr_core.health.marks import timed
 from dnr_core.health.rates import LEAST_ROWS, significant
 from dnr_core.health.statistics import MAD_TO_SIGMA, mad, upper_tail, weekday_groups
+from dnr_core.health.times import timed
 from dnr_core.model.health import DetectedIncident
 
 HOUR: Final = 3600
@@ -126,9 +126,10 @@ def loaded_hours(
     table = measured.counts.frame.table
     if table.kind != "fact" or table.loaded_at is None:
         return None
-    rows = timed(warehouse, table, clock, {}).rows
+    rows = timed(warehouse, table, clock).rows
     rows = rows.select(hour=clock.dialect.floor_divide(rows.loaded_s, HOUR))
-    grouped = rows.filter(rows.hour.notnull()).group_by("hour").agg(n=rows.count())
+    rows = rows.filter(rows.hour.notnull())
+    grouped = rows.group_by("hour").agg(n=rows.count())
     counted = {int(hour): int(n) for hour, n in warehouse.rows(grouped.select("hour", "n"))}
     last = (span.end_s - 1) // HOUR
     counted = {hour: n for hour, n in counted.items() if hour <= last}

@@ -1,0 +1,210 @@
+"""Room: health. A table's times: seconds, local day and lag, beside the columns that are asked for.
+
+Also the joins: distinct keys of a parent, and which foreign keys can be judged at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+from attrs import frozen
+
+from dnr_core.health.connect import Warehouse, family_of
+from dnr_core.health.dialect import SECONDS_PER_DAY
+from dnr_core.health.local_time import PLAUSIBLE_FROM, PLAUSIBLE_TO, LocalClock
+from dnr_core.model.health import NotMeasured
+from dnr_core.model.schema import ForeignKey, Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+FIRST_DAY: Final = PLAUSIBLE_FROM // SECONDS_PER_DAY
+LAST_DAY: Final = PLAUSIBLE_TO // SECONDS_PER_DAY
+
+
+@frozen
+class Timed:
+    """A table with its times in seconds and its local day; `parents` says which joins are made."""
+
+    rows: ir.Table
+    parents: frozenset[str]
+    has_event: bool
+    has_lag: bool
+    date_only: bool
+    not_measured: tuple[NotMeasured, ...]
+
+
+def event_columns(table: Table) -> tuple[str, ...]:
+    """The columns that say when a row of the table itself happened."""
+    if table.event_time and not table.event_time.through:
+        return table.event_time.columns
+    if table.event_time:
+        return ()
+    if table.kind == "snapshot":
+        # A snapshot is of the day that its key names.
+        dates = (c for c in table.primary_key if table.column(c).type in {"date", "timestamp"})
+        return tuple(dates)[:1]
+    return (table.created_at,) if table.created_at else ()
+
+
+def first_of(table: ir.Table, columns: tuple[str, ...]) -> Any:
+    """The first value of the columns that is not null."""
+    if len(columns) == 1:
+        return table[columns[0]]
+    return ibis.coalesce(*(table[name] for name in columns))
+
+
+def parent_keys(
+    warehouse: Warehouse, key: ForeignKey, events: tuple[str, ...], clock: LocalClock
+) -> ir.Table:
+    """Return a parent's distinct keys, with `since_s`, and `happened_s` of the columns `events`."""
+    parent = warehouse.table(key.to)
+    columns: dict[str, Any] = {f"p_{i}": parent[c] for i, c in enumerate(key.to_columns)}
+    if key.parent_time:
+        columns["since_s"] = clock.seconds(parent[key.parent_time])
+    if events:
+        columns["happened_s"] = clock.seconds(first_of(parent, events))
+    names = [f"p_{i}" for i in range(len(key.to_columns))]
+    known = parent.select(**columns)
+    known = known.filter(*(known[name].notnull() for name in names))
+    # A parent that is there twice exists since the earlier of its times.
+    earliest = {name: known[name].min() for name in ("since_s", "happened_s") if name in columns}
+    distinct = known.group_by(names).agg(**earliest) if earliest else known.distinct()
+    scratch = f"parent:{key.to}:{key.to_columns}:{key.parent_time}:{events}"
+    return warehouse.scratch(scratch, distinct)
+
+
+def left_join(
+    rows: ir.Table, keys: ir.Table, place: int, own: tuple[str, ...], wanted: dict[str, str]
+) -> ir.Table:
+    """Left join `rows` to distinct parent keys as columns `parent_{place}` and those wanted."""
+    parent = keys.rename({f"j{place}_{name}": name for name in keys.columns})
+    predicates = [rows[column] == parent[f"j{place}_p_{part}"] for part, column in enumerate(own)]
+    joined = rows.left_join(parent, predicates)
+    kept: dict[str, Any] = {name: joined[name] for name in rows.columns}
+    kept[f"parent_{place}"] = joined[f"j{place}_p_0"].notnull()
+    kept |= {new: joined[f"j{place}_{old}"] for old, new in wanted.items()}
+    return joined.select(**kept)
+
+
+def judged_keys(
+    warehouse: Warehouse, table: Table
+) -> tuple[tuple[ForeignKey, ...], list[NotMeasured]]:
+    """Split a table's foreign keys into those that can be judged and reasons for the others."""
+    judged: list[ForeignKey] = []
+    reasons: list[NotMeasured] = []
+    for key in table.foreign_keys:
+        if key.to not in warehouse:
+            why = f"the table {key.to} it names is not there"
+            reasons.append(NotMeasured(table.name, key.label, "fk_failure", why))
+            continue
+        mine, theirs = warehouse.table(table.name), warehouse.table(key.to)
+        clash = next(
+            (
+                (own, other)
+                for own, other in zip(key.columns, key.to_columns, strict=True)
+                if not _comparable(mine[own].type(), theirs[other].type())
+            ),
+            None,
+        )
+        if clash:
+            own, other = clash
+            why = (
+                f"{table.name}.{own} is {mine[own].type()} and {key.to}.{other} is "
+                f"{theirs[other].type()}: such keys cannot be compared"
+            )
+            reasons.append(NotMeasured(table.name, key.label, "fk_failure", why))
+            continue
+        judged.append(key)
+    return tuple(judged), reasons
+
+
+def _comparable(one: Any, other: Any) -> bool:
+    families = {family_of(one), family_of(other)}
+    return len(families) == 1 or families == {"whole number", "number"}
+
+
+def timed(
+    warehouse: Warehouse,
+    table: Table,
+    clock: LocalClock,
+    *,
+    own: tuple[str, ...] = (),
+    extra: dict[str, Any] | None = None,
+    with_day: bool = True,
+) -> Timed:
+    """Give a table `event_s`, `loaded_s`, `day` and `timed`: whether it says when it happened.
+
+    `own` are columns to carry as `own_...`, `extra` further expressions on the table. Without
+    days, `day` is left out where it would have to be computed from seconds.
+    """
+    source = warehouse.table(table.name)
+    through = table.event_time.through if table.event_time else None
+    key = next((k for k in table.foreign_keys if k.to == through), None)
+    if key and key not in judged_keys(warehouse, table)[0]:
+        key = None
+    carried = dict.fromkeys((*own, *(key.columns if key else ())))
+    columns: dict[str, Any] = {f"own_{name}": source[name] for name in carried} | (extra or {})
+    none = ibis.null("int64")
+    direct = event_columns(table)
+    date_only = bool(direct) and first_of(source, direct).type().is_date()
+    columns["event_s"] = none
+    if direct:
+        columns["timed"] = first_of(source, direct).notnull()
+        if date_only:
+            day = clock.day(first_of(source, direct))
+            columns["day"] = ibis.ifelse(day.between(FIRST_DAY, LAST_DAY), day, none)
+        else:
+            columns["event_s"] = _sound(clock.seconds(first_of(source, direct)))
+    loaded = table.loaded_at
+    columns["loaded_s"] = _sound(clock.seconds(source[loaded])) if loaded else none
+    rows = source.select(**columns)
+    if key and table.event_time:
+        rows = _through(warehouse, table, key, clock, rows)
+    elif "timed" not in columns:
+        rows = rows.mutate(timed=ibis.literal(value=False))
+    if with_day and not date_only:
+        day = clock.day_of_seconds(rows.event_s)
+        if through:
+            # An item whose order is not found happened on the day on which it was loaded.
+            day = ibis.coalesce(day, clock.day_of_seconds(rows.loaded_s))
+        rows = rows.mutate(day=day)
+    has_event = bool(direct) or key is not None
+    has_lag = has_event and not date_only and loaded is not None
+    why = "" if has_lag else _no_lag(table, date_only=date_only, reachable=not through or bool(key))
+    reasons = [
+        NotMeasured(table.name, "", metric, why)
+        for metric in ("late", "lag_p95_minutes")
+        if why and table.kind == "fact"
+    ]
+    parents = frozenset({key.label} if key else ())
+    return Timed(rows, parents, has_event, has_lag, date_only, tuple(reasons))
+
+
+def _through(
+    warehouse: Warehouse, table: Table, key: ForeignKey, clock: LocalClock, rows: ir.Table
+) -> ir.Table:
+    place = table.foreign_keys.index(key)
+    wanted = {"happened_s": "happened_s"}
+    wanted |= {"since_s": f"since_{place}"} if key.parent_time else {}
+    events = table.event_time.columns if table.event_time else ()
+    known = parent_keys(warehouse, key, events, clock)
+    rows = left_join(
+        rows.drop("event_s"), known, place, tuple(f"own_{c}" for c in key.columns), wanted
+    )
+    return rows.mutate(event_s=_sound(rows.happened_s), timed=rows.happened_s.notnull())
+
+
+def _sound(seconds: Any) -> Any:
+    return ibis.ifelse(seconds.between(PLAUSIBLE_FROM, PLAUSIBLE_TO), seconds, ibis.null("int64"))
+
+
+def _no_lag(table: Table, *, date_only: bool, reachable: bool) -> str:
+    if not reachable:
+        return "its event time lies in a table that cannot be reached"
+    if table.loaded_at is None:
+        return "no load time on this table"
+    return (
+        "its events have a date and no time of day" if date_only else "no event time on this table"
+    )
