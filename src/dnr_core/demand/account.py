@@ -61,6 +61,9 @@ def account(
 ) -> Mapping[str, Any]:
     """Return the content of `budget.json`. Money is in US dollars.
 
+    `offline_estimate_usd` was made before the first call, `estimate_usd` is the last one made
+    (after a pilot, where there was one).
+
     `actual_usd` is what this run's calls were charged; `reserved_usd` is kept for calls that may
     have been charged and whose charge nobody told. Answers from the cache cost nothing.
     """
@@ -70,6 +73,7 @@ def account(
         "format": BUDGET_FORMAT,
         "cap_usd": settings.classification.api_cap_usd,
         "safety_margin": settings.budget.safety_margin,
+        "offline_estimate_usd": asked.offline_estimate_usd,
         "estimate_usd": asked.estimate_usd,
         "actual_usd": budget.spent_usd,
         "reserved_usd": budget.kept_usd,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from dnr_core.config.settings import Settings
 from dnr_core.demand.classify import (
@@ -21,8 +21,8 @@ from dnr_core.demand.pack import Packed, pack
 from dnr_core.demand.read import Item, ItemText, item_texts, later_mails
 from dnr_core.demand.sample import Candidate, affordable, draw, in_drawn_order
 from dnr_core.demand.text import quote
-from dnr_core.llm import Budget, Cache, Completed, complete_all, estimate
-from dnr_core.model import Price, Provider
+from dnr_core.llm import Budget, Cache, Calibration, Completed, Outcome, complete_all, estimate
+from dnr_core.model import Price, Provider, Request
 from dnr_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 PREFLIGHT_ITEMS: Final = 200
 """Items a source that are packed, and not sent, to learn what one costs."""
+
+PILOT_ITEMS: Final = 60
+"""Items a source that are asked first where not everything fits the cap."""
 
 PART_ITEMS: Final = 20_000
 """Items whose texts are held at once."""
@@ -63,13 +66,42 @@ class SourceRun:
 
 
 @define
+class Pilot:
+    """Requests with what became of them, to learn what tokens really are."""
+
+    requests: list[Request] = field(factory=list)
+    outcomes: list[Outcome] = field(factory=list)
+
+    def add(self, requests: Sequence[Request], outcomes: Sequence[Outcome]) -> None:
+        """Take in the outcomes of one run."""
+        start = len(self.requests)
+        self.requests += requests
+        self.outcomes += [evolve(outcome, index=start + outcome.index) for outcome in outcomes]
+
+    def calibration(self, provider: Provider) -> Calibration:
+        """Return the tokens counted over the tokens bounded."""
+        return Calibration.of(self.requests, self.outcomes, provider)
+
+    def cost_usd(self, budget: Budget) -> float:
+        """Return what the answered calls cost, or would have cost without the cache."""
+        counted = [outcome.usage for outcome in self.outcomes if outcome.usage is not None]
+        return budget.cost_usd(
+            sum(usage.prompt_tokens for usage in counted),
+            sum(usage.completion_tokens for usage in counted),
+        )
+
+
+@define
 class Asked:
     """Everything that asking brought. `verdicts` and `findings` are by the item's row."""
 
     verdicts: dict[int, Verdict] = field(factory=dict)
     findings: dict[int, Finding] = field(factory=dict)
     runs: dict[str, SourceRun] = field(factory=dict)
+    offline_estimate_usd: float = 0.0
+    """Before the first call."""
     estimate_usd: float = 0.0
+    pilot: Pilot = field(factory=Pilot)
     fatal: bool = False
 
 
@@ -89,35 +121,55 @@ class Asker:
     progress: Progress
 
     def ask(self, items: Sequence[Item]) -> Asked:
-        """Draw what fits the cap from the kept items, and classify it, source by source."""
+        """Draw what fits the cap from the kept items, and classify it, source by source.
+
+        Where not everything fits by the offline estimate, a pilot is asked first, and its counts
+        of tokens take the place of the estimate's prior for all that follows.
+        """
         by_source: dict[str, list[Item]] = {}
         for item in items:
             by_source.setdefault(item.source, []).append(item)
         asked = Asked(runs={source: SourceRun(len(own)) for source, own in by_source.items()})
-        granted = self._grant(by_source, asked)
+        wanted = {source: len(own) for source, own in by_source.items()}
+        granted = wanted if self.provider.local else self._grant(by_source, asked, Calibration())
+        asked.offline_estimate_usd = asked.estimate_usd
+        if granted != wanted:
+            for source, own in by_source.items():
+                self._draw(own, min(PILOT_ITEMS, granted[source]), asked)
+            left = {
+                source: [item for item in own if item.row not in asked.verdicts]
+                for source, own in by_source.items()
+            }
+            granted = self._grant(left, asked, asked.pilot.calibration(self.provider))
+            by_source = left
         for source, own in by_source.items():
-            run = asked.runs[source]
-            chosen = draw(
-                [_candidate(item) for item in own],
-                granted[source],
-                self.settings.report.seed,
-                source,
-            )
-            sampled = [item for item in own if item.item_id in chosen]
-            run.sampled = len(sampled)
-            if asked.fatal:
-                run.stopped, run.sampled = "failed_calls", 0
-                continue
-            for part in _parts(sampled):
-                self._classify(part, asked, run)
-                if run.stopped:
-                    break
+            self._draw(own, granted[source], asked)
         return asked
 
-    def _grant(self, by_source: Mapping[str, Sequence[Item]], asked: Asked) -> dict[str, int]:
-        """Return how many items of each source may be asked, by a preflight that asks nobody."""
-        if self.provider.local:
-            return {source: len(own) for source, own in by_source.items()}
+    def _draw(self, items: Sequence[Item], total: int, asked: Asked) -> None:
+        """Ask about `total` of the items of one source."""
+        if not items or not total:
+            return
+        source = items[0].source
+        run = asked.runs[source]
+        candidates = [_candidate(item) for item in items]
+        chosen = draw(candidates, total, self.settings.report.seed, source)
+        sampled = [item for item in items if item.item_id in chosen]
+        for part in _parts(sampled):
+            if asked.fatal or run.stopped:
+                run.stopped = run.stopped or "failed_calls"
+                return
+            run.sampled += len(part)
+            self._classify(part, asked, run)
+
+    def _grant(
+        self, by_source: Mapping[str, Sequence[Item]], asked: Asked, calibration: Calibration
+    ) -> dict[str, int]:
+        """Return how many items of each source may be asked, by packing some and sending none.
+
+        What a pilot used counts at the price of its tokens, also where its answers came from the
+        cache: a run that goes on where another was killed plans what that one planned.
+        """
         for source, own in by_source.items():
             by_id = {item.item_id: item for item in own}
             ids = in_drawn_order(by_id, self.settings.report.seed, source)[:PREFLIGHT_ITEMS]
@@ -125,13 +177,14 @@ class Asker:
             packs = [pack(texts[item_id].messages).text for item_id in ids]
             requests = classify_requests(packs, self.settings.classification)
             asked.runs[source].planned_item_usd = estimate(
-                requests, self.provider, price=self.price
+                requests, self.provider, price=self.price, calibration=calibration
             ).cost_usd_p90
-        costs = {source: run.planned_item_usd for source, run in asked.runs.items()}
-        usable = self.budget.cap_usd * (1 - self.settings.budget.safety_margin)
+        costs = {source: asked.runs[source].planned_item_usd for source in by_source}
+        used = asked.pilot.cost_usd(self.budget)
+        usable = max(0.0, self.budget.cap_usd * (1 - self.settings.budget.safety_margin) - used)
         wanted = {source: len(own) for source, own in by_source.items()}
         granted = affordable(usable, wanted, costs, self.weights)
-        asked.estimate_usd = sum(granted[source] * costs[source] for source in sorted(granted))
+        asked.estimate_usd = used + sum(granted[s] * costs[s] for s in sorted(granted))
         return granted
 
     def _classify(self, part: Sequence[Item], asked: Asked, run: SourceRun) -> None:
@@ -146,8 +199,9 @@ class Asker:
             else:
                 asked.verdicts[item.row] = DROPPED
         chosen = self.settings.classification
+        requests = classify_requests([packs[item.row].text for item in asking], chosen)
         completed = complete_all(
-            classify_requests([packs[item.row].text for item in asking], chosen),
+            requests,
             self.provider,
             budget=self.budget,
             cache=self.cache,
@@ -157,6 +211,8 @@ class Asker:
             task=f"classify {source}",
         )
         _count(completed, run)
+        if not self.provider.local:
+            asked.pilot.add(requests, completed.outcomes)
         asked.fatal = asked.fatal or completed.stopped == "fatal"
         demanded = []
         for item, outcome in zip(asking, completed.outcomes, strict=True):
