@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from dnr_core.comms import CommsFolder, generate_comms
 from dnr_core.config import Settings
@@ -92,19 +92,17 @@ SHOP = Archetype(
 )
 
 
-@frozen
 class PaidWriter:
-    """Writes what it is told in one line, for a price, and counts its calls."""
+    """Writes what the script says, for a price, and counts what it was asked."""
 
-    model: str = "paid-1"
-    price: Price | None = Price(1.0, 1.0)
-    local: bool = False
-    calls: list[str] = []
-    """Shared by all writers: the factory makes a new one each run."""
+    def __init__(self, model: str, price_usd_per_million: float) -> None:
+        self.model = model
+        self.price: Price | None = Price(price_usd_per_million, price_usd_per_million)
+        self.local = price_usd_per_million == 0
 
     async def complete(self, request: Request) -> Reply:
         brief = json.loads(request.item)
-        self.calls.append(request.item)
+        _ASKED.append(request.item)
         value = _SCRIPT["answer"](brief)
         return Reply(json.dumps(value), Usage(100, 50), self.model)
 
@@ -126,6 +124,7 @@ def plain_answer(brief: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+_ASKED: list[str] = []
 _SCRIPT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"answer": plain_answer}
 
 
@@ -147,8 +146,8 @@ class ShopPlugin:
 @pytest.fixture(scope="session", autouse=True)
 def _writer_module() -> Iterator[None]:
     module = types.ModuleType("dnr_comms_test_writer")
-    module.make = lambda model, settings: PaidWriter(model)  # type: ignore[attr-defined]
-    module.free = lambda model, settings: PaidWriter(model, Price(0.0, 0.0), True)  # type: ignore[attr-defined]
+    module.make = lambda model, settings: PaidWriter(model, 1.0)  # type: ignore[attr-defined]
+    module.free = lambda model, settings: PaidWriter(model, 0.0)  # type: ignore[attr-defined]
     sys.modules["dnr_comms_test_writer"] = module
     yield
     del sys.modules["dnr_comms_test_writer"]
@@ -160,12 +159,12 @@ def script() -> Iterator[Callable[[Callable[[dict[str, Any]], dict[str, Any]]], 
 
     def use(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> list[str]:
         _SCRIPT["answer"] = answer
-        PaidWriter().calls.clear()
-        return PaidWriter().calls
+        _ASKED.clear()
+        return _ASKED
 
     yield use
     _SCRIPT["answer"] = plain_answer
-    PaidWriter().calls.clear()
+    _ASKED.clear()
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ KEPT = [
     "version 3.14.159, about 12345 rows in 2024",
     "fact_payment_20240102 has 99.123456789 %",
     "commit 00680ab0e044f03ef9bd41fc9eacc8ac934852aa",
+    "commit 12345678e044f03ef9bd4112345678ac934852aa",
     "SELECT count(*) FROM fact_sale WHERE amount_cents > 1000000",
     "at 10:30, lag 12-240 min, 5 of 100",
     "数据晚了",
@@ -91,6 +92,9 @@ def test_pseudonyms_hang_on_the_key() -> None:
     assert one.person("ann@x.example") != other.person("ann@x.example")
     assert one.person("ann@x.example") != one.person("bo@x.example")
     assert len(one.person("ann@x.example")) == 17
+    for n in range(200):
+        pseudonym = one.person(f"p{n}@x.example")
+        assert redact(f"@{pseudonym} and {pseudonym}") == f"@{pseudonym} and {pseudonym}"
 
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

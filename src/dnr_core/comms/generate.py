@@ -142,8 +142,6 @@ def generate_comms(
         files = _stage(out, {**tables, "comms_users": assemble.users_table(people, list(plan))})
         files[BUDGET] = write_json(staging(out) / BUDGET, words.budget)
         publish(out, _manifest(settings, catalogue, made, counts, words, files))
-    notes = words.notes
-    progress.done("comms", "; ".join(notes))
     return CommsFolder(
         path=out,
         meta=meta,
@@ -152,7 +150,7 @@ def generate_comms(
         lost=words.lost,
         messages=tables["slack_messages"].num_rows,
         spent_usd=float(words.budget["spent_usd"]),
-        notes=notes,
+        notes=words.notes,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import frozen
 
 from dnr_core.comms.draw import Draw, exact_mix, seed_of
-from dnr_core.comms.threads import BAND_MIX, Company, Planned
+from dnr_core.comms.threads import BAND_MIX, Company, Planned, numbered
 from dnr_core.comms.topics import THEME_MIX, Topic, amount_columns
 from dnr_core.model import Archetype, Table
 
@@ -62,7 +62,7 @@ def plan_questions(company: Company, count: int) -> list[Planned]:
                 seed=seed_of(seed, "nlq", "words", key),
             )
         )
-    return sorted(planned, key=lambda item: (item.at_us, item.key))
+    return sorted(numbered(planned), key=lambda item: (item.at_us, item.key))
 
 
 def outcome_of(company: Company, item: Planned) -> Outcome:

@@ -17,7 +17,9 @@ from dnr_core.errors import CommsError
 from dnr_core.workspace import disk_errors
 
 _KEY_BYTES: Final = 32
-_SHOWN_HEX: Final = 16
+_SHOWN: Final = 16
+# Letters only: an id in a text must not look like a number, which would be taken out.
+_LETTERS: Final = str.maketrans("0123456789abcdef", "abcdefghijklmnop")
 _HINT: Final = "give another --key-file, or delete this one (pseudonyms then change)"
 
 
@@ -79,12 +81,12 @@ class Pseudonyms:
         return self.of("u", identity.strip().casefold())
 
     def of(self, prefix: str, identity: str) -> str:
-        """Return `prefix` and 16 hexadecimal digits of the identity's keyed hash."""
+        """Return `prefix` and 16 letters (64 bits) of the identity's keyed hash."""
         if self._key is None:
             return identity
         known = self._known.get((prefix, identity))
         if known is None:
             text = f"{prefix}\x1f{identity}".encode("utf-8", "surrogatepass")
             digest = hmac.new(self._key, text, hashlib.sha256).hexdigest()
-            known = self._known[prefix, identity] = prefix + digest[:_SHOWN_HEX]
+            known = self._known[prefix, identity] = prefix + digest[:_SHOWN].translate(_LETTERS)
         return known

@@ -41,7 +41,7 @@ _STREET: Final = re.compile(
     r"|\b[A-ZÄÖÜ][\wäöüß]{2,30}(?:straße|strasse|str\.|gasse|weg|platz)\s\d{1,4}[a-z]?\b",
 )
 _DIGITS: Final = re.compile(
-    r"(?<![\d_.,:$€£#])\+?\(?\d(?:[ \t\u00a0.()\-/]{0,2}\d){6,30}(?![\d:]|[.,]\d)"
+    r"(?<![\w.,:$€£#])\+?\(?\d(?:[ \t\u00a0.()\-/]{0,2}\d){6,30}(?![\d:]|[.,]\d)"
 )
 _DATE: Final = re.compile(
     r"(?:19|20)\d\d([\-/.])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])(?!\d)|(?:0?[1-9]|[12]\d|3[01])([\-/.])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d(?!\d)"
@@ -115,9 +115,8 @@ def _number(match: re.Match[str]) -> str:
         rest = text[_DATE.match(text).end() :]  # type: ignore[union-attr]
         # What follows a date on the same line is an hour or another number; each is looked at.
         return text[: len(text) - len(rest)] + (_DIGITS.sub(_number, rest) if rest else "")
-    if text.isdigit():
-        return _run(text)
-    if _FLOAT.fullmatch(text):
+    if text.isdigit() or _FLOAT.fullmatch(text):
+        # A bare run is looked at later, with the word that it is in.
         return text
     if len(digits) >= 13:
         return "[card]" if len(digits) <= 19 else "[account]"

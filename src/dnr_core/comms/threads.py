@@ -19,7 +19,7 @@ from dnr_core.comms.topics import THEME_MIX, Topic, Topics
 from dnr_core.model import Incident
 
 RELEVANCE_MIX: Final[Mapping[str, int]] = {"positive": 45, "hard_negative": 20, "negative": 35}
-BAND_MIX: Final[Mapping[str, int]] = {"plain": 50, "indirect": 35, "no_keyword": 15}
+BAND_MIX: Final[Mapping[str, int]] = {"plain": 45, "indirect": 35, "no_keyword": 20}
 CAUSED_PERCENT: Final = 25
 
 SYMPTOMS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -75,6 +75,8 @@ class Planned:
     seed: int
     cause: Cause | None = None
     answers: int | None = field(default=None, kw_only=True)
+    variant: int = field(default=0, kw_only=True)
+    """Its number among the items of one source that are of one kind, for writers to vary by."""
 
 
 @frozen
@@ -102,9 +104,21 @@ def plan_threads(company: Company, source: str, count: int) -> list[Planned]:
         _plan_one(company, source, n, relevance[n], buckets[n], bands[n], themes.get(n), causes)
         for n in range(count)
     ]
+    planned = numbered(planned)
     if source == "email":
         planned = _reply(company, planned)
     return sorted(planned, key=lambda item: (item.at_us, item.key))
+
+
+def numbered(planned: Sequence[Planned]) -> list[Planned]:
+    """Return the items with their variants: numbers within relevance, theme and band."""
+    counts: dict[tuple[object, ...], int] = {}
+    found: list[Planned] = []
+    for item in planned:
+        kind = (item.relevance, item.topic.theme if item.topic else None, item.band)
+        found.append(evolve(item, variant=counts.get(kind, 0)))
+        counts[kind] = counts.get(kind, 0) + 1
+    return found
 
 
 def _causes(

@@ -124,6 +124,7 @@ class Briefs:
             else None,
             "incident": self._incident(item.cause, item.at_us),
             "seed": item.seed,
+            "variant": item.variant,
         }
 
     def _incident(self, cause: Cause | None, at_us: int) -> dict[str, Any] | None:
