@@ -1,6 +1,7 @@
 """Room: llm. One client for all providers: cache, budget, retries, repair, validation."""
 
 from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
+from dnr_core.llm.batch import complete_in_batch
 from dnr_core.llm.budget import Budget, Reservation
 from dnr_core.llm.cache import Cache, request_key
 from dnr_core.llm.client import complete_all
@@ -24,6 +25,7 @@ __all__ = [
     "Stopped",
     "Validator",
     "complete_all",
+    "complete_in_batch",
     "estimate",
     "make_provider",
     "parse_answer",

@@ -13,6 +13,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
+from attrs import frozen
+
 from dnr_core.errors import FolderError
 from dnr_core.model import Reply, Request, Usage
 from dnr_core.workspace import disk_errors
@@ -23,7 +25,15 @@ FILE: Final = "replies.sqlite"
 _APPLICATION_ID: Final = 0x646E7243  # "dnrC"
 _FORMAT: Final = 1
 _BUSY_SECONDS: Final = 30.0
-_SCHEMA: Final = """
+_JOBS: Final = """
+CREATE TABLE IF NOT EXISTS jobs (
+    tag TEXT PRIMARY KEY,
+    model TEXT NOT NULL,
+    job TEXT,
+    keys BLOB NOT NULL
+) WITHOUT ROWID
+"""
+_REPLIES: Final = """
 CREATE TABLE IF NOT EXISTS replies (
     key BLOB PRIMARY KEY,
     raw TEXT NOT NULL,
@@ -57,6 +67,15 @@ def request_key(request: Request, model: str) -> bytes:
 def _checksum(key: bytes, raw: str, usage: Usage | None, model: str) -> bytes:
     counts = None if usage is None else [usage.prompt_tokens, usage.completion_tokens]
     return hashlib.sha256(key + json.dumps([raw, counts, model]).encode("ascii")).digest()[:8]
+
+
+@frozen
+class Job:
+    """Requests that were given to a service as one job; `name` is the service's, None until told."""
+
+    tag: str
+    name: str | None
+    keys: tuple[bytes, ...]
 
 
 class Cache:
@@ -138,11 +157,32 @@ class Cache:
             reply.model,
             _checksum(key, reply.raw, usage, reply.model),
         )
+        self._write("INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def jobs(self, model: str) -> list[Job]:
+        """Return the jobs of that model that are not done, in the order of their tags."""
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT tag, job, keys FROM jobs WHERE model = ? ORDER BY tag", (model,)
+            ).fetchall()
+        return [
+            Job(tag, job, tuple(keys[at : at + 32] for at in range(0, len(keys), 32)))
+            for tag, job, keys in rows
+        ]
+
+    def put_job(self, job: Job, model: str) -> None:
+        """Remember a job, before it is submitted and again when its name is known."""
+        row = (job.tag, model, job.name, b"".join(job.keys))
+        self._write("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?, ?)", row)
+
+    def drop_job(self, job: Job) -> None:
+        """Forget a job, when all of its replies are stored."""
+        self._write("DELETE FROM jobs WHERE tag = ?", (job.tag,))
+
+    def _write(self, statement: str, row: tuple[object, ...]) -> None:
         try:
             with self._lock:
-                self._connection.execute(
-                    "INSERT OR REPLACE INTO replies VALUES (?, ?, ?, ?, ?, ?)", row
-                )
+                self._connection.execute(statement, row)
         except (sqlite3.Error, OverflowError) as error:
             raise _unusable(self.path, error) from None
 
@@ -201,7 +241,8 @@ def _connect(file: Path) -> sqlite3.Connection:
         if not tables:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        connection.execute(_SCHEMA)
+        connection.execute(_REPLIES)
+        connection.execute(_JOBS)
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError
     return connection

@@ -89,12 +89,12 @@ def complete_all(
     if on_outcome is not None:
         run.listeners.append(on_outcome)
     if not task:
-        return _run(run.complete())
+        return run_to_end(run.complete())
     progress.start(task, len(requests), "item")
     advance = _Batched(progress, task)
     run.listeners.append(advance)
     try:
-        completed = _run(run.complete())
+        completed = run_to_end(run.complete())
     except BaseException:
         progress.done(task, "stopped")
         raise
@@ -124,7 +124,7 @@ class _Batched:
             self._waiting = 0
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where this thread has a running loop (a notebook)."""
     if _has_running_loop():
         return _run_beside(work)

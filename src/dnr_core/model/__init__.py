@@ -18,9 +18,11 @@ from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, S
 from dnr_core.model.incident import Incident
 from dnr_core.model.lazy import load
 from dnr_core.model.llm import (
+    BatchProvider,
     ClosableProvider,
     Price,
     Provider,
+    ProviderFault,
     ProviderSpec,
     Reply,
     Request,
@@ -36,6 +38,7 @@ __all__ = [
     "THEMES",
     "Amount",
     "Archetype",
+    "BatchProvider",
     "Check",
     "CheckContext",
     "CheckResult",
@@ -67,6 +70,7 @@ __all__ = [
     "Parent",
     "Price",
     "Provider",
+    "ProviderFault",
     "ProviderSpec",
     "RankedNeed",
     "Ranking",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from attrs import field, frozen
@@ -94,6 +94,37 @@ class ClosableProvider(Protocol):
     async def aclose(self) -> None:
         """Close what is open, in the loop that opened it."""
         ...
+
+
+@runtime_checkable
+class BatchProvider(Protocol):
+    """A provider that also takes many requests as one job, for less money and without haste."""
+
+    batch_price: Price | None
+    """Price of the tokens of a job."""
+
+    async def submit_batch(self, requests: Sequence[Request], tag: str) -> str:
+        """Start a job that carries `tag`, and return the job's name."""
+        ...
+
+    async def find_batch(self, tag: str) -> str | None:
+        """Return the name of the job that carries `tag`, None where there is none."""
+        ...
+
+    async def collect_batch(self, job: str) -> Mapping[int, Reply | ProviderFault] | None:
+        """Return what came of each request, by its position; None while the job is running.
+
+        A position that is missing was not answered. A job that was refused as a whole raises a
+        provider error.
+        """
+        ...
+
+
+@frozen
+class ProviderFault:
+    """Why one request of a job has no reply. `reason` is for a person and quotes nothing."""
+
+    reason: str
 
 
 @frozen

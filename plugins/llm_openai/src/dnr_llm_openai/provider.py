@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import openai
-from openai.types.chat import ChatCompletion
 
-from dnr_core.model import Price, Reply, Request, Usage
-from dnr_llm_openai.faults import no_completion, provider_error
+from dnr_core.model import Price, ProviderFault, Reply, Request
+from dnr_llm_openai import jobs
+from dnr_llm_openai.faults import provider_error
 from dnr_llm_openai.prices import list_price
+from dnr_llm_openai.replies import read_reply
 from dnr_llm_openai.settings import OpenAISettings, find_key
 from dnr_llm_openai.wire import Layout
+
+T = TypeVar("T")
 
 # What a server adds around two messages and a schema; no tokenizer makes more tokens than bytes.
 _FRAME_TOKENS: Final = 64
@@ -35,6 +38,7 @@ class OpenAIProvider:
     def __init__(self, model: str, settings: OpenAISettings, key: str) -> None:
         self.model = model
         self.price = _price(model, settings)
+        self.batch_price = jobs.half(self.price)
         self._settings = settings
         self._key = key
         self._client: openai.AsyncOpenAI | None = None
@@ -51,15 +55,8 @@ class OpenAIProvider:
             ProviderError: the kind says whether another try makes sense.
         """
         arguments = self._layout(request).arguments(request, self.model)
-        try:
-            completion = await self._open().chat.completions.create(**arguments)
-        except (openai.OpenAIError, ValueError) as error:
-            # ValueError: a body that says it is JSON, and is none.
-            fault = provider_error(error)
-        else:
-            return _reply(completion, self.model)
-        # Outside of the handler: the SDK's error holds the server's text, and must not be chained.
-        raise fault
+        work = self._open().chat.completions.create(**arguments)
+        return read_reply(await _translated(work), self.model)
 
     def prompt_tokens_at_most(self, request: Request) -> int:
         """Return an upper bound: a token of a byte-level tokenizer stands for at least one byte."""
@@ -67,6 +64,19 @@ class OpenAIProvider:
         texts += len(request.item.encode("utf-8", "replace"))
         wording = 0 if self._settings.answer_format == "json_schema" else _WORDING_TOKENS
         return texts + _SCHEMA_FACTOR * self._layout(request).size_bytes + wording + _FRAME_TOKENS
+
+    async def submit_batch(self, requests: Sequence[Request], tag: str) -> str:
+        """Start a job of the batch API."""
+        bodies = [self._layout(request).arguments(request, self.model) for request in requests]
+        return await _translated(jobs.submit(self._open(), bodies, tag))
+
+    async def find_batch(self, tag: str) -> str | None:
+        """Return the job that carries `tag`."""
+        return await _translated(jobs.find(self._open(), tag))
+
+    async def collect_batch(self, job: str) -> Mapping[int, Reply | ProviderFault] | None:
+        """Return what a job brought, None while it runs."""
+        return await _translated(jobs.collect(self._open(), job, self.model))
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
@@ -92,6 +102,16 @@ class OpenAIProvider:
         return found
 
 
+async def _translated(work: Awaitable[T]) -> T:
+    try:
+        return await work
+    except (openai.OpenAIError, ValueError) as error:
+        # ValueError: a body that says it is JSON, and is none.
+        fault = provider_error(error)
+    # Outside of the handler: the SDK's error holds the server's text, and must not be chained.
+    raise fault
+
+
 def make(model: str, settings: Mapping[str, Any]) -> OpenAIProvider:
     """Make the provider; the factory that the plugin names.
 
@@ -108,46 +128,6 @@ def _price(model: str, settings: OpenAISettings) -> Price | None:
         prompt, completion = settings.price_usd_per_million
         return Price(float(prompt), float(completion))
     return list_price(model, settings.url)
-
-
-def _reply(completion: object, model: str) -> Reply:
-    # The SDK does not check what it decodes: a lying server can put anything anywhere.
-    choices = getattr(completion, "choices", None)
-    if not isinstance(completion, ChatCompletion) or not isinstance(choices, list) or not choices:
-        raise no_completion()
-    message = getattr(choices[0], "message", None)
-    if message is None:
-        raise no_completion()
-    usage = _usage(getattr(completion, "usage", None))
-    named = getattr(completion, "model", None)
-    served = named if isinstance(named, str) and named else model
-    if getattr(message, "refusal", None):
-        return Reply(raw="", usage=usage, model=served, finish="refusal")
-    finish = getattr(choices[0], "finish_reason", None)
-    raw = _text(message)
-    if finish == "length":
-        return Reply(raw=raw, usage=usage, model=served, finish="length")
-    if finish == "content_filter":
-        return Reply(raw=raw, usage=usage, model=served, finish="content_filter")
-    return Reply(raw=raw, usage=usage, model=served)
-
-
-def _text(message: object) -> str:
-    calls = getattr(message, "tool_calls", None)
-    if isinstance(calls, list) and calls:
-        arguments = getattr(getattr(calls[0], "function", None), "arguments", None)
-        if isinstance(arguments, str):
-            return arguments
-    content = getattr(message, "content", None)
-    return content if isinstance(content, str) else ""
-
-
-def _usage(found: object) -> Usage | None:
-    prompt = getattr(found, "prompt_tokens", None)
-    completion = getattr(found, "completion_tokens", None)
-    if type(prompt) is not int or type(completion) is not int:
-        return None
-    return Usage(prompt_tokens=prompt, completion_tokens=completion)
 
 
 def _keep_messages_out_of_logs() -> None:
