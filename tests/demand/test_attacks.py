@@ -80,14 +80,13 @@ def test_instructions_and_schema_are_the_same_for_every_message(talk, company, s
     _, provider = _result(talk, company, settings, player, {**QUIET, **ATTACKS})
     for purpose in ("classify", "entities"):
         asked = [r for r in provider.asked if r.purpose == purpose]
-        assert (
-            len(
-                {
-                    (r.instructions, json.dumps(r.schema, sort_keys=True), r.max_tokens)
-                    for r in asked
-                }
-            )
-            == 1
+        first = [r for r in asked if "could not be used" not in r.instructions]
+        assert len({r.instructions for r in first}) == 1
+        assert len({json.dumps(r.schema, sort_keys=True) for r in asked}) == 1
+        assert {r.max_tokens for r in asked} == {64}
+        # The request for a repair says what was wrong, and quotes neither item nor answer.
+        assert not any(
+            word in r.instructions for r in asked for word in ("OBEY", "hacked", "stale")
         )
         assert all(sum(text in r.item for text in QUIET.values()) <= 1 for r in asked)
 
