@@ -95,3 +95,49 @@ def test_works_where_an_event_loop_is_running(
         return complete_all(requests_for(["a", "b"]), provider, budget=Budget(1.0, PRICE))
 
     assert asyncio.run(notebook()).count("ok") == 2
+
+
+INTERRUPTED = """
+import asyncio, signal, sys
+from dnr_core.llm import Budget, complete_all
+from dnr_core.model import Price, Request
+from dnr_llm_openai.provider import make
+schema = {schema!r}
+settings = {{"base_url": {url!r}, "price_usd_per_million": (0.15, 0.60), "environ": {{}}}}
+requests = [Request("classify", "Name the theme.", f"item {{n}}", schema, 64) for n in range(500)]
+budget = Budget(1.0, Price(0.15, 0.60))
+
+async def notebook():
+    complete_all(requests, make("gpt-4o-mini", settings), budget=budget)
+
+try:
+    asyncio.run(notebook()) if {inside} else complete_all(
+        requests, make("gpt-4o-mini", settings), budget=budget
+    )
+except KeyboardInterrupt:
+    print("interrupted", budget.spent_usd + budget.reserved_usd)
+"""
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["plain", "in a running loop"])
+def test_ctrl_c_ends_a_run_and_its_calls(server: Any, requests_for: Any, inside: bool) -> None:
+    """It ends at once, with calls in flight kept in the books."""
+    schema = requests_for(["x"])[0].schema
+    code = INTERRUPTED.format(schema=schema, url=server.url, inside=inside)
+    server.delay_seconds = 0.05
+    child = subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while server.calls < 10 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    child.send_signal(signal.SIGINT)
+    out, err = child.communicate(timeout=30)
+    assert err == ""
+    said, committed = out.split()
+    assert said == "interrupted"
+    assert server.calls < 500
+    assert server.books.usd <= float(committed)

@@ -19,6 +19,8 @@ from dnr_core.progress import Progress, Silent
 
 T = TypeVar("T")
 
+_LOOK_SECONDS = 0.1
+
 
 def complete_all(
     requests: Sequence[Request],
@@ -160,8 +162,14 @@ def _run_beside(work: Coroutine[Any, Any, T]) -> T:
 
     thread = Thread(target=contextvars.copy_context().run, args=(thread_body,), name="dnr-llm")
     thread.start()
+    task = asyncio.current_task()
+    cancelled_before = 0 if task is None else task.cancelling()
     try:
-        thread.join()
+        while thread.is_alive():
+            thread.join(_LOOK_SECONDS)
+            # `asyncio.run` turns Ctrl-C into a cancelled task, and not into an exception here.
+            if task is not None and task.cancelling() > cancelled_before:
+                raise asyncio.CancelledError
     except BaseException:
         # Ctrl-C while waiting: the calls in flight are ended before it goes on.
         begun.wait()
