@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
+import pyarrow as pa
 from attrs import frozen
 
 from dnr_core.config.settings import Settings
@@ -156,6 +157,8 @@ def _make(
         with disk_errors(meta):
             write_truth(plan, records, meta, truth)
     progress.start("measure", None, "tables")
+    # What generating has left in Arrow's pool would add to what measuring needs.
+    pa.default_memory_pool().release_unused()
     dated: dict[str, int] = {}
     for record in records:
         for name, count in record.dated.items():
