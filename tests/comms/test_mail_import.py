@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import mailbox
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -195,6 +196,45 @@ def test_dates_of_other_headers_stand_in(read: Import, tmp_path: Path) -> None:
     )
     rows = read(box)[1]
     assert [row["ts"].day for row in rows] == [2, 3]
+
+
+def test_archives_of_lists_are_read(read: Import, tmp_path: Path) -> None:
+    """A packed mbox with spoken addresses, and files without endings, are mails as well."""
+    folder = tmp_path / "archive"
+    (folder / "inbox").mkdir(parents=True)
+    text = (
+        "From ann at corp.example  Mon Jan  1 10:00:00 2024\nFrom: ann at corp.example (Ann Lee)\n"
+        "Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: [data] late\nMessage-ID: <a@x.example>\n\n"
+        "From here on it is late.\n\nFrom the start, too.\n>From quoted\n\n"
+        "From bo at corp.example  Mon Jan  1 11:00:00 2024\nFrom: bo at corp.example (Bo)\n"
+        "Date: Mon, 1 Jan 2024 11:00:00 +0000\nSubject: Re: [data] late\n\nok\n"
+    )
+    with gzip.open(folder / "2024-January.txt.gz", "wt") as handle:
+        handle.write(text)
+    (folder / "inbox" / "7.").write_bytes(mail(number=3).as_bytes())
+    (folder / "notes.txt").write_text("not a mail: at all\n")
+    imported, rows = read(folder)
+    assert len(rows) == 3
+    assert imported.unread == 0
+    assert rows[0]["body_text"] == "From here on it is late.\n\nFrom the start, too.\nFrom quoted"
+    assert rows[0]["from_id"] != rows[1]["from_id"]
+    assert rows[0]["thread_id"] == rows[1]["thread_id"]
+
+
+def test_a_cut_archive_is_read_as_far_as_it_goes(read: Import, tmp_path: Path) -> None:
+    """Of a gzip file that is cut, the whole mails are kept and the rest is listed."""
+    whole = gzip.compress(
+        b"".join(
+            b"From a Mon Jan  1 10:00:00 2024\nFrom: a@x.example\n"
+            b"Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: s%d\n\n%s\n\n"
+            % (n, bytes(range(97, 120)) * (n + 1))
+            for n in range(300)
+        )
+    )
+    (tmp_path / "box.gz").write_bytes(whole[: len(whole) // 2])
+    folder, rows = read(tmp_path / "box.gz")
+    assert 0 < len(rows) < 300
+    assert folder.unread == 1
 
 
 def test_what_is_no_mailbox_is_refused(read: Import, tmp_path: Path) -> None:

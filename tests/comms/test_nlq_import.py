@@ -113,6 +113,20 @@ def test_a_log_of_queries_alone_is_read(read: Import) -> None:
     assert row["query_text"] == row["generated_sql"] == "SELECT 1 FROM fact_sale"
 
 
+def test_a_warehouses_own_history_is_read(read: Import) -> None:
+    """A query history whose text is SQL has it as SQL, too."""
+    content = (
+        "QUERY_ID,QUERY_TEXT,USER_NAME,START_TIME,EXECUTION_STATUS,TOTAL_ELAPSED_TIME,ROWS_PRODUCED\n"
+        "01a,select 1 from fact_sale,ANN,2024-01-02 03:04:05 UTC,SUCCESS,120,1\n"
+        "01b,with sales from May?,BO,2024-01-03 03:04:05 UTC,FAIL,9,0\n"
+    )
+    _, rows = read("history.csv", content)
+    assert [row["query_id"] for row in rows] == ["01a", "01b"]
+    assert [row["generated_sql"] for row in rows] == ["select 1 from fact_sale", None]
+    assert [row["success_flag"] for row in rows] == [True, False]
+    assert rows[0]["latency_ms"] == 120
+
+
 def test_texts_and_sql_are_redacted(read: Import) -> None:
     """Addresses and long numbers leave the question and the SQL alike."""
     line = {

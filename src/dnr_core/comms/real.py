@@ -112,16 +112,17 @@ def import_comms(
     for source, path in given.items():
         if path is None:
             continue
+        before = len(unread.entries)
         if source == "slack":
             table = read_slack(path, people, buckets, unread, include_dms=include_dms)
         elif source == "email":
             table = read_mail(path, people, buckets, unread)
         else:
             table = read_nlq(path, people, unread, columns=nlq_columns)
-        if not table.num_rows and unread.total:
+        if not table.num_rows and len(unread.entries) > before:
+            first = unread.entries[before]
             raise CommsError(
-                f"nothing in {path} could be read; first: {unread.entries[0]['where']}: "
-                f"{unread.entries[0]['why']}",
+                f"nothing in {path} could be read; first: {first['where']}: {first['why']}",
                 hint="check that it is the export itself, and complete",
             )
         tables[_FILES[source]] = table

@@ -26,6 +26,11 @@ _OBFUSCATED: Final = re.compile(
     r"(?:(?:\.|\s?[\[({]\s?dot\s?[\])}]\s?)[\w\-]{1,63}){1,5}",
     re.I,
 )
+_SPOKEN: Final = re.compile(
+    r"\b[\w.+\-]{1,64} at [\w\-]{1,63}(?:\.[\w\-]{1,63}){0,4}\."
+    r"(?:com|org|net|edu|gov|io|dev|co|info|de|uk|fr|nl|ch|eu|jp|cn|ru|br|it|es|se|pl|at|ca|au|us)\b",
+    re.I,
+)
 _SECRET: Final = re.compile(
     r"\b(?:xox[abposr]-[\w\-]{8,}|sk-[\w\-]{16,}|gh[pousr]_\w{20,}|AKIA[0-9A-Z]{16}|eyJ[\w\-]{10,}\.[\w\-.]{10,})"
 )
@@ -67,6 +72,8 @@ def redact(text: str, names: re.Pattern[str] | None = None) -> str:
         text = _MAIL.sub("[address]", text)
     if "(" in text or "[" in text or "{" in text:
         text = _OBFUSCATED.sub("[address]", text)
+    if " at " in text:
+        text = _SPOKEN.sub("[address]", text)
     text = _SECRET.sub("[secret]", text)
     if names is not None:
         text = names.sub("[name]", text)

@@ -22,6 +22,8 @@ BROKEN: Final = (
 _POLICY: Final = email.policy.default
 _MAX_BODY: Final = 1_000_000
 _YEARS: Final = range(1980, 2100)
+_AT: Final = re.compile(r"([\w.+\-]{1,64}) at ([\w\-]{1,63}(?:\.[\w\-]{1,63}){1,6})")
+"""As archives of mailing lists write addresses, against collectors of them."""
 _ADDRESS: Final = re.compile(r"[^\s<>,;:\"()]{1,128}@[^\s<>,;:\"()]{1,255}")
 
 
@@ -67,7 +69,7 @@ def addresses(message: Message, *names: str) -> list[tuple[str, str]]:
             found.setdefault(address.strip().lower(), _decoded(title))
     if not found:
         for value in raw:
-            for match in _ADDRESS.finditer(value):
+            for match in _ADDRESS.finditer(_AT.sub(r"\1@\2", value)):
                 found.setdefault(match.group().lower(), "")
     return [(title, address) for address, title in found.items()]
 

@@ -6,20 +6,21 @@ where those are missing by the subject of a reply. A mail that is there twice co
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import mailbox
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, cast
 
 import pyarrow as pa
 from attrs import evolve, field, frozen
 
 from dnr_core.comms.features import features_of
 from dnr_core.comms.importers import mail_text
-from dnr_core.comms.importers.archive import MAX_MEMBER_BYTES, Unread, walk
+from dnr_core.comms.importers.archive import Unread, walk
 from dnr_core.comms.importers.buckets import Bucketing
 from dnr_core.comms.importers.people import People
 from dnr_core.comms.redact import MAX_CHARS, names_pattern, redact
@@ -33,6 +34,14 @@ _REPLY: Final = re.compile(
     r"(?:\[\d+\])?\s*[:\uff1a]\s*)+",
     re.I,
 )
+_SEPARATOR: Final = b"From "
+_DATED: Final = re.compile(rb"\d{1,2}:\d{2}")
+"""The line between two mails of an mbox has a time; a sentence that begins with "From" has none."""
+_ANY_HEADER: Final = re.compile(rb"[!-9;-~]{1,80}:")
+_A_MAILS_HEADER: Final = re.compile(rb"^(?:from|date|message-id|received):", re.I | re.M)
+_SNIFFED_BYTES: Final = 4096
+_MAX_LINE: Final = 1_000_000
+_MAX_MAIL: Final = 128 * 1024 * 1024
 _MAX_REFERENCES: Final = 200
 _BLANK_ID: Final = "unknown sender"
 
@@ -100,10 +109,10 @@ def _in_folder(path: Path, unread: Unread) -> Iterator[tuple[str, EmailMessage, 
         file = path / name
         parts = Path(name).parts
         in_maildir = len(parts) > 1 and parts[-2] in {"cur", "new"}
-        if in_maildir or file.suffix.lower() in {".eml", ".emlx"}:
+        if _begins(file).startswith(_SEPARATOR) and not in_maildir:
+            yield from _in_mbox(file, name, unread)
+        elif in_maildir or file.suffix.lower() in {".eml", ".emlx"} or _looks_like_mail(file):
             yield from _one(file, name, unread)
-        elif file.suffix.lower() == ".mbox" or _begins_as_mbox(file):
-            yield from _in_file(file, name, unread)
         else:
             continue
         found += 1
@@ -114,48 +123,76 @@ def _in_folder(path: Path, unread: Unread) -> Iterator[tuple[str, EmailMessage, 
         )
 
 
-def _begins_as_mbox(file: Path) -> bool:
+def _open(file: Path) -> IO[bytes]:
+    """Open a file that may be packed with gzip, as archives of mailing lists are."""
+    if file.suffix.lower() == ".gz":
+        return cast("IO[bytes]", gzip.open(file, "rb"))
+    return file.open("rb")
+
+
+def _begins(file: Path) -> bytes:
     try:
-        with file.open("rb") as handle:
-            return handle.read(5) == b"From "
-    except OSError:
-        return False
+        with _open(file) as handle:
+            return handle.read(_SNIFFED_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return b""
+
+
+def _looks_like_mail(file: Path) -> bool:
+    """Whether a file of any name begins with headers, one of which every mail has."""
+    head = re.split(rb"\r?\n\r?\n", _begins(file), maxsplit=1)[0]
+    return bool(_ANY_HEADER.match(head) and _A_MAILS_HEADER.search(head))
 
 
 def _in_file(file: Path, name: str, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
-    if not _begins_as_mbox(file):
+    if _begins(file).startswith(_SEPARATOR):
+        yield from _in_mbox(file, name, unread)
+    else:
         yield from _one(file, name, unread)
-        return
+
+
+def _in_mbox(file: Path, name: str, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
+    """Yield the mails of an mbox, read as a stream; each with the line that announces it."""
+    number, separator, lines, size = 0, b"", [b""], 0
+    after_blank = True
     try:
-        box = mailbox.mbox(file, create=False)
-        keys = box.keys()
-    except (OSError, mailbox.Error) as error:
-        unread.note(name, f"no mbox that can be read: {error}")
+        with _open(file) as handle:
+            while line := handle.readline(_MAX_LINE):
+                if after_blank and line.startswith(_SEPARATOR) and _DATED.search(line):
+                    if number:
+                        yield from _of_mbox(lines, size, f"{name}[{number}]", separator, unread)
+                    number, separator, lines, size = number + 1, line, [], 0
+                else:
+                    size += len(line)
+                    if size <= _MAX_MAIL:
+                        lines.append(line[1:] if line.startswith(b">From ") else line)
+                after_blank = not line.strip()
+    except (OSError, EOFError, zlib.error) as error:
+        unread.note(f"{name}, after mail {number}", f"damaged: {type(error).__name__}")
+    if number:
+        yield from _of_mbox(lines, size, f"{name}[{number}]", separator, unread)
+
+
+def _of_mbox(
+    lines: list[bytes], size: int, where: str, separator: bytes, unread: Unread
+) -> Iterator[tuple[str, EmailMessage, str]]:
+    if size > _MAX_MAIL:
+        unread.note(where, f"larger than {_MAX_MAIL} bytes")
         return
-    try:
-        for place, key in enumerate(keys, start=1):
-            where = f"{name}[{place}]"
-            try:
-                content = box.get_bytes(key, from_=True)
-            except (OSError, KeyError, *mail_text.BROKEN) as error:
-                unread.note(where, f"cannot be read: {type(error).__name__}")
-                continue
-            separator, _, content = content.partition(b"\n")
-            message = _parsed(content, where, unread)
-            if message is not None:
-                yield where, message, separator.decode("ascii", "replace")
-    finally:
-        box.close()
+    message = _parsed(b"".join(lines), where, unread)
+    if message is not None:
+        yield where, message, separator.decode("ascii", "replace")
 
 
 def _one(file: Path, name: str, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
     try:
-        if file.stat().st_size > MAX_MEMBER_BYTES:
-            unread.note(name, f"larger than {MAX_MEMBER_BYTES} bytes")
-            return
-        content = file.read_bytes()
-    except OSError as error:
-        unread.note(name, error.strerror or "cannot be read")
+        with _open(file) as handle:
+            content = handle.read(_MAX_MAIL + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        unread.note(name, getattr(error, "strerror", None) or "cannot be read")
+        return
+    if len(content) > _MAX_MAIL:
+        unread.note(name, f"larger than {_MAX_MAIL} bytes")
         return
     if file.suffix.lower() == ".emlx":
         length, _, rest = content.partition(b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -33,9 +34,20 @@ GUESSES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "generated_sql": ("generated_sql", "sql", "sql_query", "query", "statement"),
     "query_id": ("query_id", "id", "request_id", "question_id"),
-    "user_id": ("user_id", "user", "username", "user_name", "email", "asked_by"),
+    "user_id": ("user_id", "user", "username", "user_name", "user_email", "email", "asked_by"),
     "app": ("app", "application", "tool", "source", "warehouse_name"),
-    "ts": ("ts", "timestamp", "time", "created_at", "asked_at", "start_time", "date", "datetime"),
+    "ts": (
+        "ts",
+        "timestamp",
+        "time",
+        "created_at",
+        "creation_time",
+        "asked_at",
+        "start_time",
+        "started_at",
+        "date",
+        "datetime",
+    ),
     "success_flag": ("success_flag", "success", "succeeded", "ok", "status", "execution_status"),
     "latency_ms": ("latency_ms", "duration_ms", "elapsed_ms", "total_elapsed_time", "latency"),
     "result_rows": ("result_rows", "row_count", "rows", "rows_produced", "n_rows"),
@@ -44,6 +56,8 @@ GUESSES: Final[Mapping[str, tuple[str, ...]]] = {
 
 _TRUE: Final = {"true", "t", "yes", "y", "1", "ok", "success", "succeeded", "finished", "done"}
 _FALSE: Final = {"false", "f", "no", "n", "0", "error", "fail", "failed", "failure", "cancelled"}
+_SQL: Final = re.compile(r"\s*(?:select\s[^?]*\sfrom\s|with\s+\w+\s+as\s*\()", re.I)
+"""A log of queries may have its SQL in a column that is called the text."""
 _DEFAULT_APP: Final = "log"
 _NOBODY: Final = "unknown"
 _MAX_FIELD: Final = 10_000_000
@@ -224,6 +238,8 @@ def _record(
 ) -> tuple[Any, ...] | None:
     sql = _text(values.get("generated_sql"))
     text = _text(values.get("query_text")) or sql
+    if not sql and _SQL.match(text):
+        sql = text
     if not text:
         unread.note(row.where, "it has no question and no SQL")
         return None

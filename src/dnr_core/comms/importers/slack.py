@@ -105,14 +105,17 @@ class _Directory:
         self, members: Members, root: PurePosixPath, people: People, unread: Unread
     ) -> None:
         self._people = people
-        name = (root / "users.json").as_posix()
-        users = read_json(members, name, unread) if name in members.names else None
-        if users is None:
+        users: list[Any] = []
+        for name in ("users.json", "org_users.json"):
+            path = (root / name).as_posix()
+            found = read_json(members, path, unread) if path in members.names else None
+            users += found if isinstance(found, list) else []
+        if not users:
             unread.note("users.json", "missing or unreadable: people are told apart by id only")
         self._users: dict[str, tuple[str, ...]] = {}
         self._bots: set[str] = {"USLACKBOT"}
         full: list[str] = []
-        for user in users if isinstance(users, list) else []:
+        for user in users:
             if not isinstance(user, dict) or not isinstance(user.get("id"), str):
                 unread.note("users.json", "an entry that is no user")
                 continue
@@ -150,7 +153,7 @@ def _channels(
         for entry in entries if isinstance(entries, list) else []:
             if isinstance(entry, dict) and isinstance(entry.get("id"), str):
                 title = str(entry.get("name") or entry["id"])
-                known[title] = _Channel(entry["id"], title, direct)
+                known[title] = known[entry["id"]] = _Channel(entry["id"], title, direct)
     days: dict[str, list[str]] = {}
     for member in members.names:
         file = PurePosixPath(member)
