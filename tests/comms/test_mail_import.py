@@ -173,7 +173,11 @@ def test_broken_mails_are_listed_and_the_rest_is_read(read: Import, tmp_path: Pa
     del undated["Date"]
     odd = b"From: =?utf-8?q?broken <a@x.example\r\nTo: <<>>, \r\nDate: Mon, 32 Foo 2024\r\n\r\nhi"
     source = eml(tmp_path / "m", mail(), b"", b"no headers here\n", undated, odd)
+    (source / "old.eml").write_bytes(
+        b"From  : Ann <a@x.example>\r\nDate   : Fri, 21 Nov 1997 09:55:06 -0600\r\n\r\nhello\r\n"
+    )
     folder, rows = read(source)
+    assert rows.pop(0)["body_text"] == "hello"
     assert len(rows) == 3
     assert folder.unread == 2
     assert folder.incomplete == {"mails without a date": 2}

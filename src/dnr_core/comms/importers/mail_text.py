@@ -20,6 +20,8 @@ BROKEN: Final = (
     ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError, MessageError,
 )  # fmt: skip
 _POLICY: Final = email.policy.default
+_END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
+_BLANK_BEFORE_COLON: Final = re.compile(rb"^([!-9;-~]{1,80})[ \t]{1,40}:", re.M)
 _MAX_BODY: Final = 1_000_000
 _YEARS: Final = range(1980, 2100)
 _AT: Final = re.compile(r"([\w.+\-]{1,64}) at ([\w\-]{1,63}(?:\.[\w\-]{1,63}){1,6})")
@@ -29,6 +31,11 @@ _ADDRESS: Final = re.compile(r"[^\s<>,;:\"()]{1,128}@[^\s<>,;:\"()]{1,255}")
 
 def parse(content: bytes) -> EmailMessage:
     """Parse a mail; one that breaks the rules is read as far as it goes."""
+    end = _END_OF_HEADERS.search(content)
+    if end is not None:
+        # An old form of mail allows blanks before the colon, which the parser does not.
+        head = _BLANK_BEFORE_COLON.sub(rb"\1:", content[: end.start()])
+        content = head + content[end.start() :]
     message = email.message_from_bytes(content, policy=_POLICY)
     if not isinstance(message, EmailMessage):
         raise MessageError("not a mail")

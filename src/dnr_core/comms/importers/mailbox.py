@@ -37,6 +37,7 @@ _REPLY: Final = re.compile(
 _SEPARATOR: Final = b"From "
 _DATED: Final = re.compile(rb"\d{1,2}:\d{2}")
 """The line between two mails of an mbox has a time; a sentence that begins with "From" has none."""
+_OLD_HEADER: Final = re.compile(rb"From\s+:")
 _ANY_HEADER: Final = re.compile(rb"[!-9;-~]{1,80}:")
 _A_MAILS_HEADER: Final = re.compile(rb"^(?:from|date|message-id|received):", re.I | re.M)
 _SNIFFED_BYTES: Final = 4096
@@ -109,11 +110,12 @@ def _in_folder(path: Path, unread: Unread) -> Iterator[tuple[str, EmailMessage, 
         file = path / name
         parts = Path(name).parts
         in_maildir = len(parts) > 1 and parts[-2] in {"cur", "new"}
-        if _begins(file).startswith(_SEPARATOR) and not in_maildir:
+        if _is_mbox(file) and not in_maildir:
             yield from _in_mbox(file, name, unread)
         elif in_maildir or file.suffix.lower() in {".eml", ".emlx"} or _looks_like_mail(file):
             yield from _one(file, name, unread)
         else:
+            unread.leave_out("files that are no mail")
             continue
         found += 1
     if not found and not any((path / sub).is_dir() for sub in ("cur", "new")):
@@ -138,6 +140,12 @@ def _begins(file: Path) -> bytes:
         return b""
 
 
+def _is_mbox(file: Path) -> bool:
+    """Whether a file begins as an mbox does, and not with an old way to write a header."""
+    head = _begins(file)
+    return head.startswith(_SEPARATOR) and not _OLD_HEADER.match(head)
+
+
 def _looks_like_mail(file: Path) -> bool:
     """Whether a file of any name begins with headers, one of which every mail has."""
     head = re.split(rb"\r?\n\r?\n", _begins(file), maxsplit=1)[0]
@@ -145,7 +153,7 @@ def _looks_like_mail(file: Path) -> bool:
 
 
 def _in_file(file: Path, name: str, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
-    if _begins(file).startswith(_SEPARATOR):
+    if _is_mbox(file):
         yield from _in_mbox(file, name, unread)
     else:
         yield from _one(file, name, unread)
@@ -158,7 +166,8 @@ def _in_mbox(file: Path, name: str, unread: Unread) -> Iterator[tuple[str, Email
     try:
         with _open(file) as handle:
             while line := handle.readline(_MAX_LINE):
-                if after_blank and line.startswith(_SEPARATOR) and _DATED.search(line):
+                begins = after_blank and line.startswith(_SEPARATOR)
+                if begins and (not number or _DATED.search(line)):
                     if number:
                         yield from _of_mbox(lines, size, f"{name}[{number}]", separator, unread)
                     number, separator, lines, size = number + 1, line, [], 0
