@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 
 from dnr_core.errors import ConfigError, PluginError
-from dnr_core.model import DefectKind, DefectProfile, DefectRate, Synthesis
+from dnr_core.model import DefectKind, DefectProfile, DefectRate, IncidentRate, Synthesis
 from dnr_core.warehouse import CellChange, DefectOutcome, generate_warehouse, repair
 
 
@@ -213,3 +213,62 @@ def test_a_faulty_kind_is_named(make_shop, make_catalogue, settings, tmp_path, a
             "shop", settings(quality="moths"), catalogue, out=tmp_path / "d", meta=tmp_path / "m"
         )
     assert "'moths' on fact_sale" in str(caught.value)
+
+
+def test_drift_and_typos_leave_the_other_rates_alone(
+    make_shop, make_catalogue, settings, sql, tmp_path
+):
+    """A fortnight in another unit and misspelt channels, both in the ledger and found by SQL,
+    change no rate of keys or copies, and repair undoes them with the rest."""
+    profile = DefectProfile(
+        "units",
+        "Units and typos",
+        rates=[
+            DefectRate("key_null", 0.1),
+            DefectRate("duplicate", 0.05),
+            DefectRate("category_typo", 0.2, tables=["fact_sale"], columns=["channel"]),
+        ],
+        incidents=[
+            IncidentRate(
+                "value_drift",
+                0,
+                100,
+                tables=["fact_sale"],
+                columns=["amount_cents"],
+                total=1,
+                hours=14 * 24,
+                row_share=1.0,
+            )
+        ],
+    )
+    catalogue = make_catalogue(profile, shop=make_shop(20_000, 3_000))
+    broken, meta = tmp_path / "broken", tmp_path / "meta"
+    generate_warehouse("shop", settings(quality="units"), catalogue, out=broken, meta=meta)
+    clean = generate_warehouse(
+        "shop", settings(quality="clean"), catalogue, out=tmp_path / "clean", meta=tmp_path / "cm"
+    )
+    [(rows, nulls, typos, drifted)] = sql(
+        broken,
+        """SELECT count(*), count(*) FILTER (customer_id IS NULL OR product_id IS NULL),
+        count(*) FILTER (channel NOT IN ('web', 'app', 'store')),
+        count(*) FILTER (amount_cents NOT BETWEEN 100 AND 9999) FROM fact_sale""",
+    )
+    assert abs(nulls - 0.1 * rows) <= 3
+    assert abs(typos - 0.2 * rows) <= 3
+    told = dict(
+        sql(
+            broken,
+            "SELECT kind, count(*) FROM ledger WHERE kind IN ('category_typo', 'value_drift') GROUP BY 1",
+            meta,
+        )
+    )
+    assert told == {"category_typo": typos, "value_drift": drifted}
+    [(whole, part)] = sql(
+        broken,
+        """SELECT count(*), count(*) FILTER (amount_cents >= 10000) FROM fact_sale, incidents
+        WHERE sold_at >= start AND sold_at < "end" """,
+        meta,
+    )
+    assert whole == part == drifted > 0
+    fixed = repair(broken, meta, tmp_path / "fixed", catalogue)
+    assert fixed.manifest.files == clean.manifest.files

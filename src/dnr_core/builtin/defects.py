@@ -31,6 +31,26 @@ def load_time(schema: Schema, table: Table) -> tuple[str, ...]:
     return (table.loaded_at,) if table.loaded_at else ()
 
 
+def _loose(table: Table) -> set[str]:
+    keys = {column for key in table.foreign_keys for column in key.columns}
+    times = set(table.event_time.columns) if table.event_time else set()
+    return set(table.column_names) - keys - times - {*table.primary_key, *table.business_key}
+
+
+def numbers(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the integer columns that identify nothing: amounts and counts."""
+    del schema
+    loose = _loose(table)
+    return tuple(c.name for c in table.columns if c.name in loose and c.type in {"int64", "int32"})
+
+
+def categories(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the text columns that identify nothing."""
+    del schema
+    loose = _loose(table)
+    return tuple(c.name for c in table.columns if c.name in loose and c.type == "string")
+
+
 KINDS: Final[tuple[DefectKind, ...]] = (
     DefectKind(
         name="key_null",
@@ -89,5 +109,26 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         stage="loads",
         selects="loads",
         targets=load_time,
+    ),
+    DefectKind(
+        name="value_drift",
+        title="Values in another unit",
+        theme="metric_definition_mismatch",
+        metric=None,
+        apply="dnr_core.builtin.kinds.values:drift",
+        dated=True,
+        targets=numbers,
+        exclusive=False,
+        finds="dnr_core.builtin.kinds.values:far_from_usual",
+    ),
+    DefectKind(
+        name="category_typo",
+        title="Misspelt categories",
+        theme="metric_definition_mismatch",
+        metric=None,
+        apply="dnr_core.builtin.kinds.values:misspell",
+        targets=categories,
+        exclusive=False,
+        finds="dnr_core.builtin.kinds.values:not_allowed",
     ),
 )

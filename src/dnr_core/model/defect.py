@@ -101,6 +101,9 @@ class DefectKind:
     """What a rate is a share of: all finished rows, or those with at least one non-null key."""
     nulls_keys: bool = field(default=False, kw_only=True)
     """Whether a broken row loses one of its required keys."""
+    exclusive: bool = field(default=True, kw_only=True)
+    """Whether its rows may have no other defect of values. False only for kinds that leave keys
+    alone, so that they disturb no rate of others; they never break a cell twice."""
     selects: Literal["events", "loads"] = field(default="events", kw_only=True)
     """Whether an incident's window is looked up by event time or by load time."""
     finds: str | None = field(default=None, kw_only=True)

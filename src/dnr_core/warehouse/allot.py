@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from dnr_core.errors import ConfigError
 from dnr_core.model import Table
-from dnr_core.warehouse.draw import Flags, Indices, exactly
+from dnr_core.warehouse.draw import Flags, Indices
 from dnr_core.warehouse.plan import Plan, Target
 
 Window = tuple[int, int]
@@ -108,8 +108,3 @@ def wanted_rows(
 def key_columns(table: Table) -> tuple[str, ...]:
     """Return the columns of all foreign keys of a table, once each."""
     return tuple(dict.fromkeys(c for key in table.foreign_keys for c in key.columns))
-
-
-def dated_rows(row_share: float, rows_in_window: int) -> Fraction:
-    """Return how many of a window's rows an incident touches."""
-    return exactly(row_share) * rows_in_window

@@ -10,7 +10,6 @@ from attrs import frozen
 
 from dnr_core.model import DefectKind, Incident
 from dnr_core.warehouse.allot import (
-    dated_rows,
     has_values,
     inside,
     key_columns,
@@ -19,8 +18,8 @@ from dnr_core.warehouse.allot import (
     wanted_rows,
 )
 from dnr_core.warehouse.corrupt import CellChange
-from dnr_core.warehouse.draw import Flags, Indices, choose
-from dnr_core.warehouse.incidents import rate_of
+from dnr_core.warehouse.draw import Flags, Indices, choose, exactly
+from dnr_core.warehouse.incidents import rate_of, row_share
 from dnr_core.warehouse.lag import base_lag_us
 from dnr_core.warehouse.plan import Plan, Target
 from dnr_core.warehouse.tally import LEDGER_SCHEMA, Tally
@@ -98,10 +97,9 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
     if not count:
         return 0
     rate = rate_of(incident, work.plan.profile)
-    share = rate.size if rate.row_share is None else rate.row_share
-    wanted = work.rounded(dated_rows(share, count), kind.name, incident.id)
+    wanted = work.rounded(exactly(row_share(rate)) * count, kind.name, incident.id)
     if kind.stage == "values":
-        window &= work.free
+        window &= work.free if kind.exclusive else work.untouched(incident.columns)
         filled = has_values(work.table, work.clean, incident.columns)
         window = window if filled is None else window & filled
     available = np.flatnonzero(window)
@@ -135,7 +133,9 @@ def _rate(work: Work, target: Target, targets: list[Target], unkeyed: int) -> No
     base = work.clean.num_rows if eligible is None else int(np.count_nonzero(eligible))
     amount = wanted_rows(target, targets, work.table, base, unkeyed)
     wanted = work.rounded(amount, kind.name, target.place)
-    available = work.free if kind.stage == "values" else np.ones_like(work.free)
+    available = np.ones_like(work.free)
+    if kind.stage == "values":
+        available = work.free if kind.exclusive else work.untouched(target.columns)
     if eligible is not None:
         available = available & eligible
     places = np.flatnonzero(available)
@@ -151,8 +151,9 @@ def _rate(work: Work, target: Target, targets: list[Target], unkeyed: int) -> No
         path=(target.place,),
     )
     if kind.stage == "values":
-        work.free[rows] = False
         work.sound[rows] = False
+        if kind.exclusive:
+            work.free[rows] = False
     work.write(kind, outcome, None)
 
 

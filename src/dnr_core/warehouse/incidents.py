@@ -195,3 +195,8 @@ def rate_of(incident: Incident, profile: DefectProfile) -> IncidentRate:
         (r for r in fitting if not r.tables or incident.table in r.tables),
         fitting[0],
     )
+
+
+def row_share(rate: IncidentRate) -> float:
+    """Return the share of its window's rows that an incident touches."""
+    return rate.size if rate.row_share is None else rate.row_share

@@ -27,7 +27,7 @@ from dnr_core.model import (
 from dnr_core.warehouse.arrow import ARROW_TYPES
 from dnr_core.warehouse.calendar import as_of_instant, zone
 from dnr_core.warehouse.draw import exactly
-from dnr_core.warehouse.incidents import expected_volumes, plan_incidents
+from dnr_core.warehouse.incidents import expected_volumes, plan_incidents, rate_of, row_share
 from dnr_core.workspace import dump_json
 
 if TYPE_CHECKING:
@@ -230,12 +230,16 @@ def _refuse_what_cannot_hold(
     for table in archetype.schema.tables:
         mine = [t for t in targets if t.table == table.name]
         copies = sum((t.share for t in mine if t.kind.stage == "copies"), Fraction(0))
-        broken = sum((t.share for t in mine if t.kind.stage == "values"), Fraction(0))
+        broken = sum(
+            (t.share for t in mine if t.kind.stage == "values" and t.kind.exclusive), Fraction(0)
+        )
         dated = max(
             (
-                exactly(incident.size)
+                exactly(row_share(rate_of(incident, profile)))
                 for incident in incidents
-                if incident.table == table.name and kinds[incident.kind].stage == "values"
+                if incident.table == table.name
+                and kinds[incident.kind].stage == "values"
+                and kinds[incident.kind].exclusive
             ),
             default=Fraction(0),
         )

@@ -77,6 +77,13 @@ class Work:
         pieces = [rows for rows, _ in self.written.get(column, ())]
         return np.concatenate(pieces) if pieces else _NONE
 
+    def untouched(self, columns: tuple[str, ...]) -> Flags:
+        """Return the rows in which none of the columns was changed so far."""
+        flags: Flags = np.ones(self.clean.num_rows, dtype=np.bool_)
+        for column in columns:
+            flags[self.changed(column)] = False
+        return flags
+
     def parent_times(self, key: ForeignKey) -> tuple[Indices, Flags] | None:
         """Return each row's parent's time and whether it is known, from the same chunk."""
         parents = self.siblings.get(key.to)
@@ -173,7 +180,8 @@ class Work:
             else:
                 original = pc.take(self.clean.column(change.column), pa.array(rows))
                 self.written.setdefault(change.column, []).append((rows, change.values))
-                self.free[rows] = False
+                if kind.exclusive:
+                    self.free[rows] = False
             self.sound[rows] = False
             self.tally.note(
                 rows=rows,
