@@ -80,7 +80,12 @@ class Measures:
         self._series = _by_day(health.measures)
         self.totals: dict[tuple[str, str], Total] = {}
         self.parts: dict[tuple[str, str], dict[str, Total]] = {}
-        for row in _window_totals(health.totals):
+        self.rows_ever: dict[str, float] = {}
+        for row in _totals(health.totals):
+            if row["scope"] != "window":
+                if row["metric"] == "rows" and not row["column"]:
+                    self.rows_ever[str(row["table"])] = float(row["numerator"] or 0)
+                continue
             key = (str(row["table"]), str(row["metric"]))
             total = Total(
                 float(row["numerator"] or 0),
@@ -164,12 +169,8 @@ def _by_day(measures: pa.Table) -> dict[tuple[str, str], Series]:
     return found
 
 
-def _window_totals(totals: pa.Table) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    in_window = pc.equal(totals["scope"].cast(pa.string()), "window")
-    rows: list[dict[str, Any]] = totals.filter(pc.and_(in_window, _used(totals))).to_pylist()
+def _totals(totals: pa.Table) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = totals.filter(_used(totals)).to_pylist()
     return rows
 
 

@@ -12,7 +12,7 @@ def place_document(context: Context, *, source: str, synthetic: bool) -> dict[st
     """Return company, window, source, and how much was seen."""
     health, demand = context.health, context.demand
     if health:
-        window = f"{context.window_text()}, local days in {health.tz}"
+        window = f"{context.window_text()}, {health.tz} days"
         days = (health.window_end - health.window_start).days + 1
     else:
         window, days = "", None
@@ -47,7 +47,12 @@ def _seen(context: Context) -> list[str]:
         for source in context.demand.coverage:
             if source.items:
                 noun = names.get(source.source, source.source)
-                parts.append(f"{say.percent(source.coverage)} of {say.count(source.items)} {noun}")
+                seen = (
+                    "all"
+                    if source.decided >= source.items
+                    else f"{say.percent(source.coverage)} of"
+                )
+                parts.append(f"{seen} {say.count(source.items)} {noun}")
         spend = spend_text(context)
         if spend:
             parts.append(spend)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from attrs import frozen
@@ -55,7 +55,8 @@ def all_charts(document: Mapping[str, Any]) -> Charts:
     return Charts(
         bars=(wide, slim) if wide and slim else None,
         strips=tuple(
-            (strip_chart(strip), strip_chart(strip, width=SLIM)) for strip in document["strips"]
+            (strip_chart(strip, dated=last), strip_chart(strip, width=SLIM, dated=last))
+            for strip, last in _with_last(document["strips"])
         ),
         heat=heat_map(document),
         revenue=section.revenue_chart(document),
@@ -65,3 +66,8 @@ def all_charts(document: Mapping[str, Any]) -> Charts:
         incidents=section.incidents_chart(document),
         metrics=tuple(metric_chart(metric) for metric in document["metrics"]),
     )
+
+
+def _with_last(strips: Sequence[Any]) -> list[tuple[Any, bool]]:
+    """Pair each strip with whether it is the last."""
+    return [(strip, place == len(strips)) for place, strip in enumerate(strips, 1)]

@@ -256,6 +256,7 @@ def next_step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
     words: dict[str, Any] = {
         "table": table,
         "columns": say.listed(need.columns) if need.columns else "its keys",
+        "column": need.columns[0] if need.columns else "key",
         "key": say.listed(_business_key(archetype, need.table)) or "its key",
         "asker": f"with {role}" if role else "with the people who ask",
         "rows": say.count(found[0].rows if found else need.affected_rows),
@@ -285,9 +286,9 @@ def _step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
         parent = parents[0] if parents else "the parent table"
         # A title may hold braces; the text goes through format_map once more.
         parent = parent.replace("{", "{{").replace("}", "}}")
-        return f"Load {parent} before {{table}} and stop rows whose {{columns}} finds no row there."
+        return f"Load {parent} before {{table}}, and hold back rows whose {{column}} has no match."
     if found:
-        return "Make {columns} required where {table} is loaded, and fill the {rows} rows of the window."
+        return "Make {column} required where {table} is loaded, and fill the {rows} rows of the window."
     return "Check the keys of {table} {asker}: the warehouse shows no broken ones."
 
 

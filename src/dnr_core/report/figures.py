@@ -31,13 +31,20 @@ def money_bars(document: Document, *, width: int = 410) -> Chart | None:
     height = row_height * len(bars) + 14
 
     def draw(figure: Any) -> None:
-        axes = figure.add_axes((0.0 if narrow else 0.34, 0.02, 1 if narrow else 0.66, 0.96))
+        axes = figure.add_axes((0.0 if narrow else 0.37, 0.02, 1 if narrow else 0.63, 0.96))
         most = max(max(bar["high"], bar["value"]) for bar in bars) / scale or 1.0
         for place, bar in enumerate(bars):
             value = bar["value"] / scale
-            colour = ALARM if bar["kind"] != "late" else MUTED
             thick = 0.34 if narrow else 0.5
-            axes.barh(place, value, height=thick, color=colour, linewidth=0)
+            late = bar["kind"] == "late"
+            axes.barh(
+                place,
+                value,
+                height=thick,
+                color=BAND if late else ALARM,
+                edgecolor=MUTED,
+                linewidth=0.8 if late else 0,
+            )
             if bar["high"] > bar["low"]:
                 axes.plot(
                     [bar["low"] / scale, bar["high"] / scale],
@@ -71,7 +78,7 @@ def money_bars(document: Document, *, width: int = 410) -> Chart | None:
                     color=INK,
                 )
             else:
-                label = textwrap.wrap(shortened(bar["title"], 46), 26)
+                label = textwrap.wrap(shortened(bar["title"], 44), 23)
                 axes.annotate(
                     "\n".join(label),
                     (0, place),
@@ -101,15 +108,18 @@ def money_bars(document: Document, *, width: int = 410) -> Chart | None:
     )
 
 
-def strip_chart(strip: Document, *, width: int = 640, height: int = 76) -> Chart:
+def strip_chart(strip: Document, *, width: int = 640, dated: bool = True) -> Chart:
     """Return one need's 90 days: rate over its usual band, flagged days, a tick for each message."""
     days = [date.fromisoformat(day) for day in strip["days"]]
     rate = [float("nan") if value is None else value for value in strip["rate"]]
     place = {day: number for number, day in enumerate(days)}
+    # Strips share one axis of days, which the last one shows.
+    foot_pixels = 15 if dated else 3
+    height = 54 + foot_pixels
 
     def draw(figure: Any) -> None:
         right = 0.855 if width > 450 else 0.75
-        foot, talk = 15 / height, 20 / height
+        foot, talk = foot_pixels / height, 18 / height
         top = figure.add_axes((0.004, foot + talk + 0.03, right, 1 - foot - talk - 0.03))
         below = figure.add_axes((0.004, foot, right, talk))
         flagged = _flagged_days(strip, place)
@@ -120,7 +130,7 @@ def strip_chart(strip: Document, *, width: int = 640, height: int = 76) -> Chart
         known = [value for value in rate if not isnan(value)]
         if known:
             _rate_line(top, strip, rate, known)
-            _flags(top, flagged, rate, max(known))
+            _flags(top, flagged, rate)
         else:
             top.annotate(
                 "no rate of the warehouse shows this need",
@@ -133,7 +143,7 @@ def strip_chart(strip: Document, *, width: int = 640, height: int = 76) -> Chart
         for axes in (top, below):
             axes.set_xlim(-0.5, len(days) - 0.5)
         top.axis("off")
-        _days_axis(below, days, short=width < 450)
+        _days_axis(below, days, short=width < 450, dated=dated)
 
     return Chart(
         f"strip-{strip['id']}",
@@ -171,9 +181,9 @@ def _flagged_days(strip: Document, place: dict[date, int]) -> list[int]:
     return sorted(found)
 
 
-def _days_axis(axes: Any, days: list[date], *, short: bool) -> None:
+def _days_axis(axes: Any, days: list[date], *, short: bool, dated: bool) -> None:
     axes.set_yticks([])
-    axes.tick_params(axis="x", length=2, pad=1)
+    axes.tick_params(axis="x", length=2, pad=1, labelbottom=dated)
     starts = [n for n, day in enumerate(days) if day.day == 1] or [0]
     axes.set_xticks(starts)
     axes.set_xticklabels(
@@ -182,22 +192,28 @@ def _days_axis(axes: Any, days: list[date], *, short: bool) -> None:
 
 
 def _rate_line(axes: Any, strip: Document, rate: list[float], known: list[float]) -> None:
-    highest = max(known)
+    beside = [v for other in strip["beside"] for v in other["rate"] if v is not None]
+    highest = max([*known, *beside])
     if strip["band"]:
         axes.axhspan(
             strip["band"][0], min(strip["band"][1], highest * 1.1), color=BAND, linewidth=0
         )
     last = next((n for n in range(len(rate) - 1, -1, -1) if not isnan(rate[n])), 0)
     limit, spots = strip["limit"], [rate[last]]
+    labels = [(strip["last_text"], ACCENT)]
     if limit is not None and limit <= highest * 1.15:
         axes.axhline(limit, color=MUTED, linewidth=1, dashes=(2, 2))
         spots.append(limit)
-    axes.plot(range(len(rate)), rate, color=ACCENT, linewidth=1.5)
-    axes.set_ylim(0, highest * 1.3 or 1)
-    spots = spread(spots, highest * 0.4)
-    _end_label(axes, spots[0], strip["last_text"], ACCENT)
-    if len(spots) > 1:
-        _end_label(axes, spots[1], f"limit {strip['limit_text']}", MUTED)
+        labels.append((f"limit {strip['limit_text']}", MUTED))
+    for other in strip["beside"]:
+        values = [float("nan") if value is None else value for value in other["rate"]]
+        axes.plot(range(len(values)), values, color=MUTED, linewidth=1)
+        spots.append(next((value for value in reversed(values) if not isnan(value)), 0.0))
+        labels.append((other["last_text"], MUTED))
+    axes.plot(range(len(rate)), rate, color=ACCENT, linewidth=1.6)
+    axes.set_ylim(0, highest * 1.35 or 1)
+    for spot, (text, colour) in zip(spread(spots, highest * 0.5), labels, strict=True):
+        _end_label(axes, spot, text, colour)
 
 
 def _end_label(axes: Any, height: float, text: str, colour: str) -> None:
@@ -214,7 +230,8 @@ def _end_label(axes: Any, height: float, text: str, colour: str) -> None:
     )
 
 
-def _flags(axes: Any, flagged: list[int], rate: list[float], highest: float) -> None:
+def _flags(axes: Any, flagged: list[int], rate: list[float]) -> None:
+    highest = axes.get_ylim()[1] / 1.35
     heights = [highest if isnan(rate[n]) else rate[n] for n in flagged]
     axes.plot(
         flagged,

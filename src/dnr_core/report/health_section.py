@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from math import isnan
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from dnr_core.model.health import DetectedIncident
-from dnr_core.ranking.measures import LATE_TAIL_SHARE, RATE_METRICS, day_number
+from dnr_core.ranking.measures import RATE_METRICS, Series, day_number
 from dnr_core.report import facts
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context
@@ -14,7 +16,8 @@ from dnr_core.report.context import Context
 WORST_TABLES: Final = 40
 MAX_BINS: Final = 92
 HEAT_DAYS: Final = 60
-MAX_INCIDENTS: Final = 60
+MAX_INCIDENTS: Final = 24
+NOTABLE_NOISE: Final = 1.5
 TALK_DAYS: Final = 3
 COLUMNS: Final = (
     ("key_null", "Empty keys"),
@@ -105,11 +108,13 @@ def _table_row(context: Context, table: str) -> dict[str, Any]:
         )
     rows = measures.totals.get((table, "rows"))
     number = int(rows.numerator) if rows else 0
+    # A table without an event time has no rows of the window, only rows.
+    ever = 0 if number else int(measures.rows_ever.get(table, 0))
     return {
         "table": table,
         "title": context.title(table),
         "rows": number,
-        "rows_text": say.count(number),
+        "rows_text": f"{say.count(ever)} in all" if ever else say.count(number),
         "cells": cells,
         "worst": round(worst, 6),
         "breached": breached,
@@ -167,16 +172,27 @@ def _overage(context: Context, table: str, start: int, end: int) -> float | None
     for metric in RATE_METRICS if measures else ():
         if measures is None:
             continue
-        part = measures.series(table, metric).within(start, end)
+        late = metric == "late"
+        part = measures.series(table, "lag_p95_minutes" if late else metric).within(start, end)
         verdict = measures.verdict(table, metric)
-        rows = float(part.denominator.sum())
-        if verdict is None or rows <= 0:
+        if verdict is None:
             continue
-        share = float(part.numerator.sum()) / rows
-        limit = LATE_TAIL_SHARE if metric == "late" else verdict.slo / 100.0
-        over = share / max(limit, 1e-9)
+        value = _worst_minutes(part) if late else _percent(part)
+        if value is None:
+            continue
+        over = value / max(verdict.slo, 1e-9)
         worst = over if worst is None else max(worst, over)
     return None if worst is None else round(min(worst, 99.0), 3)
+
+
+def _percent(part: Series) -> float | None:
+    rows = float(part.denominator.sum())
+    return float(part.numerator.sum()) / rows * 100.0 if rows > 0 else None
+
+
+def _worst_minutes(part: Series) -> float | None:
+    known = [value for value in part.value.tolist() if not isnan(value)]
+    return max(known, default=None)
 
 
 def _guardrails(context: Context) -> list[dict[str, Any]]:
@@ -190,7 +206,7 @@ def _guardrails(context: Context) -> list[dict[str, Any]]:
                 {
                     "guardrail": name,
                     "title": titles.get(name, name),
-                    "check": str(check.get("name", "")),
+                    "check": str(check.get("name", "")).replace("_pct", " %").replace("_", " "),
                     "measured_text": _figure(measured),
                     "limit_text": _figure(limit),
                     "passed": bool(check.get("passed")),
@@ -246,7 +262,7 @@ def _incident(context: Context, incident: DetectedIncident) -> dict[str, Any]:
         "column": incident.column,
         "start": incident.start.isoformat(),
         "end": incident.end.isoformat(),
-        "when": facts.span_text(incident),
+        "when": facts.span_text(incident) + _hours(context, incident),
         "long": say.counted(days, "day"),
         "size": f"{_incident_value(incident, incident.value)}, "
         f"usually {_incident_value(incident, incident.usual)}",
@@ -257,10 +273,19 @@ def _incident(context: Context, incident: DetectedIncident) -> dict[str, Any]:
         "talk_text": say.counted(len(talk), "message") if context.demand else "not read",
         "noise_text": (
             f"{say.plain(say.significant(incident.noise_factor))} times noisier than chance"
-            if incident.noise_factor
+            if incident.noise_factor and incident.noise_factor >= NOTABLE_NOISE
             else ""
         ),
     }
+
+
+def _hours(context: Context, incident: DetectedIncident) -> str:
+    """Return the local hours of an incident that has them."""
+    if incident.start_time is None or incident.end_time is None or context.health is None:
+        return ""
+    zone = ZoneInfo(context.health.tz)
+    start, end = (moment.astimezone(zone) for moment in (incident.start_time, incident.end_time))
+    return f", {start:%H:%M} to {end:%H:%M}"
 
 
 def _incident_value(incident: DetectedIncident, value: float) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from dnr_core.report.assemble import VERSION
 
 Document = Mapping[str, Any]
-SCHEMAS: Final = ("report", "exec_summary", "themes", "data_health", "budget")
+SCHEMAS: Final = ("report", "exec_summary", "themes", "budget")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -59,4 +59,5 @@ def budget(document: Document) -> dict[str, Any]:
     """Return `budget.json`; `status` "skipped" where no message was read."""
     spent = document["budget"]
     status = "skipped" if spent is None else "measured"
-    return {"format": "dnr-budget", "version": VERSION, "status": status, **(spent or {})}
+    rest = {name: value for name, value in (spent or {}).items() if name != "format"}
+    return {"format": "dnr-budget", "version": VERSION, "status": status, **rest}

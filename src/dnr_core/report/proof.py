@@ -40,7 +40,7 @@ def _proofs(context: Context, ranked: RankedNeed) -> list[Proof]:
         return []
     need = ranked.need
     metrics = _metrics(context, ranked)
-    places = ("", *need.columns)
+    places = ("", *need.columns[:1])
     found = [
         proof
         for proof in context.health.proofs
@@ -54,7 +54,8 @@ def _proofs(context: Context, ranked: RankedNeed) -> list[Proof]:
 def _metrics(context: Context, ranked: RankedNeed) -> list[str]:
     from dnr_core.report.facts import breaches
 
-    return [breach.metric for breach in breaches(ranked.need, context.measures)]
+    found = [breach.metric for breach in breaches(ranked.need, context.measures)]
+    return [*found, "lag_p95_minutes"] if "late" in found else found
 
 
 def _query(context: Context, proof: Proof) -> dict[str, Any]:

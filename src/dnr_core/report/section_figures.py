@@ -129,8 +129,17 @@ def _panel(
     axes.set_yticks([])
     ends = [0, len(values) - 1] if len(values) > 1 else [0]
     axes.set_xticks(ends, [_month_label(str(months[n]["month"])) for n in ends])
+    _inward(axes)
     axes.tick_params(axis="x", length=0)
     axes.spines["bottom"].set_color(HAIR)
+
+
+def _inward(axes: Any) -> None:
+    """Let the outer labels of an axis end where the axis ends."""
+    labels = axes.get_xticklabels()
+    if len(labels) > 1:
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
 
 
 def _month_label(month: str) -> str:
@@ -217,8 +226,7 @@ def themes_by_month_chart(document: Document) -> Chart | None:
             axes.set_yticks([])
             ends = [0, len(values) - 1] if len(values) > 1 else [0]
             axes.set_xticks(ends, [_month_label(months[n]) for n in ends])
-            for label, side in zip(axes.get_xticklabels(), ("left", "right"), strict=False):
-                label.set_horizontalalignment(side)
+            _inward(axes)
             axes.tick_params(axis="x", length=0)
             peak = max(values)
             axes.annotate(
@@ -298,6 +306,7 @@ def incidents_chart(document: Document) -> Chart | None:
         axes.set_xticks(
             spots, [say.day_text(date.fromordinal(first.toordinal() + s)) for s in spots]
         )
+        _inward(axes)
 
     return Chart(
         "incidents",

@@ -26,7 +26,9 @@ def strip_document(context: Context, ranked: RankedNeed) -> dict[str, Any] | Non
         return None
     need = ranked.need
     days = last_days(end, STRIP_DAYS)
-    rate, unit = _rate(context, ranked, days)
+    metrics = _metrics(context, ranked)
+    metric = metrics[0] if metrics else ""
+    rate, unit = _rate(context, need.table, metric, days)
     known = [value for value in rate if value is not None]
     band = _band(known)
     spoken = Counter(row["day"] for row in context.voices(need) if row["day"])
@@ -39,36 +41,82 @@ def strip_document(context: Context, ranked: RankedNeed) -> dict[str, Any] | Non
         }
         for incident in facts.incidents_of(need, context.health, days_back=STRIP_DAYS)
     ]
-    limit = need.slo if known and need.metric else None
+    verdict = context.measures.verdict(need.table, metric) if context.measures and known else None
+    limit = verdict.slo if verdict else None
     messages = [spoken.get(day, 0) for day in days]
     return {
         "id": anchor(ranked),
         "title": context.need_title(need),
-        "metric_text": _metric_text(need.metric, unit),
+        "metric_text": _metric_text(metric, unit),
         "unit": unit,
         "days": [day.isoformat() for day in days],
         "rate": [None if value is None else round(value, 4) for value in rate],
+        "beside": _beside(context, need.table, metrics[1:], days),
         "band": band,
         "limit": limit,
         "flagged": flagged,
         "messages": messages,
         "messages_total": sum(messages),
         "read": context.demand is not None,
-        "last_text": facts.value_text(need.metric, known[-1]) if known else "",
-        "limit_text": facts.value_text(need.metric, limit) if limit is not None else "",
-        "text": _summary(context, ranked, known, flagged, sum(messages)),
+        "last_text": facts.value_text(metric, known[-1]) if known else "",
+        "limit_text": facts.value_text(metric, limit) if limit is not None else "",
+        "text": _summary(context, metric, known, flagged, sum(messages)),
         "first_day": say.day_text(days[0]),
         "last_day": say.day_text(days[-1]),
     }
 
 
-def _rate(context: Context, ranked: RankedNeed, days: list[Any]) -> tuple[list[float | None], str]:
-    need, measures = ranked.need, context.measures
-    late = need.metric == "late"
+def _metrics(context: Context, ranked: RankedNeed) -> list[str]:
+    """Return the need's broken metrics; the one whose days are flagged comes first."""
+    metrics = [breach.metric for breach in facts.breaches(ranked.need, context.measures)]
+    flags = Counter(
+        _FLAG_METRIC[incident.kind]
+        for incident in facts.incidents_of(ranked.need, context.health, days_back=STRIP_DAYS)
+    )
+    return sorted(metrics, key=lambda metric: -flags[metric])
+
+
+_FLAG_METRIC: Final = {
+    "null_spike": "key_null",
+    "orphan_spike": "fk_failure",
+    "duplicate_spike": "duplicate",
+    "volume_drop": "late",
+    "write_gap": "late",
+    "lag_surge": "late",
+}
+
+
+def _beside(
+    context: Context, table: str, metrics: list[str], days: list[Any]
+) -> list[dict[str, Any]]:
+    """Return the need's other metrics in the same unit."""
+    found = []
+    for metric in metrics:
+        rate, _ = _rate(context, table, metric, days)
+        known = [value for value in rate if value is not None]
+        if known:
+            found.append(
+                {
+                    "metric": metric,
+                    "rate": [None if value is None else round(value, 4) for value in rate],
+                    "last_text": f"{_SHORT[metric]} {facts.value_text(metric, known[-1])}",
+                }
+            )
+    return found
+
+
+_SHORT: Final = {"key_null": "empty", "fk_failure": "unmatched"}
+
+
+def _rate(
+    context: Context, table: str, metric: str, days: list[Any]
+) -> tuple[list[float | None], str]:
+    measures = context.measures
+    late = metric == "late"
     unit = "minutes" if late else "percent"
-    if measures is None or not need.metric or need.metric == "rows":
+    if measures is None or not metric:
         return [None] * len(days), unit
-    series = measures.series(need.table, "lag_p95_minutes" if late else need.metric)
+    series = measures.series(table, "lag_p95_minutes" if late else metric)
     by_day: dict[int, float] = {}
     for number, top, rows, value in zip(
         series.days.tolist(),
@@ -102,18 +150,15 @@ def _metric_text(metric: str, unit: str) -> str:
 
 def _summary(
     context: Context,
-    ranked: RankedNeed,
+    metric: str,
     known: list[float],
     flagged: list[dict[str, Any]],
     messages: int,
 ) -> str:
-    need = ranked.need
     parts = []
     if known:
-        low, high = (facts.value_text(need.metric, v) for v in (min(known), max(known)))
-        parts.append(
-            f"daily {facts.METRIC_WORDS.get(need.metric, 'rate')} between {low} and {high}"
-        )
+        low, high = (facts.value_text(metric, v) for v in (min(known), max(known)))
+        parts.append(f"daily {facts.METRIC_WORDS.get(metric, 'rate')} between {low} and {high}")
     else:
         parts.append("no daily rate is measured")
     if flagged:
