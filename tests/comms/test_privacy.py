@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dnr_core.comms import import_comms, read_comms
 from dnr_core.comms.pseudonyms import Pseudonyms, load_key
-from dnr_core.comms.redact import MAX_CHARS, names_pattern, redact
+from dnr_core.comms.redact import MAX_CHARS, Names, redact
 from dnr_core.errors import CommsError
 
 GONE = {
@@ -80,9 +80,11 @@ def test_redacting_twice_changes_nothing_and_is_valid_text(text: str) -> None:
 
 def test_full_names_go_and_single_words_stay() -> None:
     """A name of two words is taken out in any case; a first name may be a word, and stays."""
-    names = names_pattern(["Ann Lee", "May", "", "R. (Bo) Karl+"])
+    names = Names(["Ann Lee", "May", "", "R. (Bo) Karl+", "Ann Lee Roy", "李 雷"])
     assert redact("ann lee and May: ANN LEE", names) == "[name] and May: [name]"
-    assert names_pattern(["May", ""]) is None
+    assert redact("r bo karl, Ann-Lee Roy; 李 雷", names) == "[name], [name]; [name]"
+    assert redact("Ann\nLee, Anna Lee, Ann   and Lee", names) == "Ann\nLee, Anna Lee, Ann   and Lee"
+    assert redact("May", Names([])) == "May"
 
 
 def test_pseudonyms_hang_on_the_key() -> None:

@@ -57,13 +57,67 @@ _LONG: Final = re.compile(r"\d{8}")
 _HASH: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{20,}")
 _POINT: Final = re.compile(r"\d\.$")
 _FLOAT: Final = re.compile(r"\d+\.\d+")
+_WORD: Final = re.compile(r"\w+")
+_LONGEST_NAME: Final = 100
+_WIDEST_GAP: Final = 3
 _KEPT_CONTROLS: Final = {"\n", "\t"}
 
 
-def redact(text: str, names: re.Pattern[str] | None = None) -> str:
+class Names:
+    """Full names of people, two words at least: a first name alone may be a word like any other.
+
+    A text is looked through once, however many names there are.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_first: dict[str, list[tuple[str, ...]]] = {}
+        for name in sorted(set(names)):
+            words = tuple(
+                match.group().casefold() for match in _WORD.finditer(name[:_LONGEST_NAME])
+            )
+            if len(words) > 1 and any(word.isalpha() for word in words):
+                self._by_first.setdefault(words[0], []).append(words)
+        for known in self._by_first.values():
+            known.sort(key=len, reverse=True)
+
+    def remove(self, text: str) -> str:
+        """Return the text with "[name]" for every one of the names, in any case."""
+        if not self._by_first:
+            return text
+        found = list(_WORD.finditer(text))
+        words = [match.group().casefold() for match in found]
+        if self._by_first.keys().isdisjoint(words):
+            return text
+        parts: list[str] = []
+        done = place = 0
+        while place < len(words):
+            length = self._length_at(text, found, words, place)
+            if length:
+                parts += [text[done : found[place].start()], "[name]"]
+                done = found[place + length - 1].end()
+            place += length or 1
+        return "".join([*parts, text[done:]])
+
+    def _length_at(
+        self, text: str, found: list[re.Match[str]], words: list[str], place: int
+    ) -> int:
+        """Return how many words from `place` on are a name, standing close together; 0 for none."""
+        for name in self._by_first.get(words[place], ()):
+            end = place + len(name)
+            if tuple(words[place:end]) == name and all(
+                len(gap) <= _WIDEST_GAP and "\n" not in gap
+                for gap in (
+                    text[found[n].end() : found[n + 1].start()] for n in range(place, end - 1)
+                )
+            ):
+                return len(name)
+        return 0
+
+
+def redact(text: str, names: Names | None = None) -> str:
     """Return the text without what looks like an address, phone, card, account or secret.
 
-    `names` are people's names, as `names_pattern` makes them; each becomes "[name]".
+    `names` are people's names; each becomes "[name]".
     """
     text = clean(text)
     if "://" in text:
@@ -76,7 +130,7 @@ def redact(text: str, names: re.Pattern[str] | None = None) -> str:
         text = _SPOKEN.sub("[address]", text)
     text = _SECRET.sub("[secret]", text)
     if names is not None:
-        text = names.sub("[name]", text)
+        text = names.remove(text)
     if any(character.isdigit() for character in text):
         text = _IBAN.sub("[account]", text)
         text = _STREET.sub("[address]", text)
@@ -103,16 +157,6 @@ def _clean_character(character: str) -> str:
     if category == "Cs":
         return "\N{REPLACEMENT CHARACTER}"
     return " " if category in {"Zs", "Zl", "Zp"} else ""
-
-
-def names_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
-    """Return a pattern of people's full names (two words at least), None where there are none."""
-    full = {name.strip() for name in names if len(name.split()) > 1 and len(name) <= 80}
-    full = {name for name in full if any(part.isalpha() for part in name.split())}
-    if not full:
-        return None
-    ordered = sorted(full, key=lambda name: (-len(name), name))
-    return re.compile(r"\b(?:" + "|".join(map(re.escape, ordered)) + r")\b", re.I)
 
 
 def _number(match: re.Match[str]) -> str:

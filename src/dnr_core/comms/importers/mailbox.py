@@ -23,7 +23,7 @@ from dnr_core.comms.importers import mail_text
 from dnr_core.comms.importers.archive import Unread, walk
 from dnr_core.comms.importers.buckets import Bucketing
 from dnr_core.comms.importers.people import People
-from dnr_core.comms.redact import MAX_CHARS, names_pattern, redact
+from dnr_core.comms.redact import MAX_CHARS, Names, redact
 from dnr_core.comms.rows import table_of
 from dnr_core.comms.tables import EMAIL_MESSAGES
 from dnr_core.errors import CommsError
@@ -83,7 +83,7 @@ def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) ->
             unread.leave_out("mails that are there twice")
         else:
             mails[mail.key] = mail
-    pattern = names_pattern(names)
+    pattern = Names(names)
     threads = _threads(mails)
     ordered = sorted(mails.values(), key=_place)
     rows = [_row(mail, threads[mail.key], people, buckets, pattern) for mail in ordered]
@@ -316,7 +316,7 @@ def _threads(mails: Mapping[str, _Mail]) -> dict[str, str]:
 
 
 def _row(
-    mail: _Mail, thread: str, people: People, buckets: Bucketing, names: re.Pattern[str] | None
+    mail: _Mail, thread: str, people: People, buckets: Bucketing, names: Names
 ) -> tuple[Any, ...]:
     stand_in = people.pseudonyms.of
     found = features_of(mail.body)

@@ -20,7 +20,7 @@ from dnr_core.comms.importers.archive import Members, Unread, open_export, read_
 from dnr_core.comms.importers.buckets import Bucketing
 from dnr_core.comms.importers.people import People
 from dnr_core.comms.importers.slack_text import has_preformatted, link_targets, message_text
-from dnr_core.comms.redact import names_pattern, redact
+from dnr_core.comms.redact import Names, redact
 from dnr_core.comms.rows import table_of
 from dnr_core.comms.tables import SLACK_MESSAGES
 from dnr_core.errors import CommsError
@@ -131,7 +131,7 @@ class _Directory:
                 *(str(h) for h in handles if h),
             )
             full += [str(profile.get("real_name") or ""), str(user.get("real_name") or "")]
-        self.names = names_pattern(full)
+        self.names = Names(full)
 
     def user_id(self, user: str, *, is_bot: bool) -> str:
         """Return the id of whoever wrote a message, by their address where the export has it."""
