@@ -189,6 +189,11 @@ class Warehouse:
             self._scratch[key] = self.connection.table(name, database=("temp", "main"))
         return self._scratch[key]
 
+    @property
+    def keeps(self) -> bool:
+        """True where `scratch` keeps rows in memory just now."""
+        return self._keeps_scratch
+
     @contextmanager
     def whole_queries(self) -> Iterator[None]:
         """Keep nothing in memory for a while: an expression then reads nothing but the warehouse."""

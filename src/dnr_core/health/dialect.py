@@ -33,6 +33,16 @@ def _divide(number: Any, by: Any) -> Any:
     """Integer division on DuckDB; Ibis's own goes through floats."""
 
 
+@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.timestamp))
+def _make_timestamp(microseconds: Any) -> Any:
+    """The time that many microseconds after 1970 on DuckDB."""
+
+
+@ibis.udf.scalar.builtin(name="bit_count", signature=((dt.int64,), dt.int64))
+def bit_count(number: Any) -> Any:
+    """How many bits of a whole number are set, on DuckDB."""
+
+
 @frozen
 class Dialect:
     """A backend by its Ibis name, with the operations that differ between backends."""
@@ -68,6 +78,26 @@ class Dialect:
             # strftime cuts already, and SQLite has no truncation to seconds.
             return instant.epoch_seconds()
         return instant.truncate("s").epoch_seconds().cast("int64")
+
+    def month_of_seconds(self, local_seconds: Any) -> Any:
+        """`12 * year + month - 1` of seconds since 1970 on the local clock.
+
+        Formula: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days;
+        DuckDB has a faster way of its own.
+        """
+        if self.name == "duckdb":
+            moment = _make_timestamp(local_seconds * 1_000_000)
+            return moment.year().cast("int64") * 12 + moment.month() - 1
+        divide = self.floor_divide
+        shifted = divide(local_seconds, SECONDS_PER_DAY) + 719_468
+        era = divide(shifted, 146_097)
+        of_era = shifted - era * 146_097
+        leaps = divide(of_era, 1460) - divide(of_era, 36_524) + divide(of_era, 146_096)
+        year_of_era = divide(of_era - leaps, 365)
+        of_year = of_era - (year_of_era * 365 + divide(year_of_era, 4) - divide(year_of_era, 100))
+        # The algorithm's year begins in March: month 0 is March, 10 and 11 are the next year's
+        # January and February, which `12 * year + month - 1` counts on by itself.
+        return (era * 400 + year_of_era) * 12 + divide(of_year * 5 + 2, 153) + 2
 
     def day_of_date(self, date: Any) -> Any:
         """Days since 1970 of a date column."""

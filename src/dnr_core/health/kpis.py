@@ -113,10 +113,11 @@ def _by_query(
     warehouse: Warehouse, stream: RevenueStream, clock: LocalClock, span: Span
 ) -> dict[int, int]:
     table = once(warehouse, warehouse.archetype.schema[stream.table])
-    day = clock.day(table[stream.time or ""])
-    rows = table.select(day=day, amount=row_amount(table, stream))
+    time = table[stream.time or ""]
+    rows = table.select(
+        day=clock.day(time), month=clock.month(time), amount=row_amount(table, stream)
+    )
     rows = rows.filter(rows.day.notnull(), rows.day <= span.last)
-    rows = rows.mutate(month=clock.month_of_day(rows.day))
     grouped = rows.group_by("month").agg(amount=rows.amount.sum())
     fetched = warehouse.rows(grouped.select("month", "amount"))
     return {int(month): int(amount or 0) for month, amount in fetched}

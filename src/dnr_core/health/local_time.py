@@ -148,25 +148,10 @@ class LocalClock:
 
     def month(self, instant: Any) -> Any:
         """Local month as `12 * year + month - 1`."""
-        return self.month_of_day(self.day(instant))
-
-    def month_of_day(self, day: Any) -> Any:
-        """Month of a column of days since 1970, for years from 0 on.
-
-        Formula: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days.
-        """
-        divide = self.dialect.floor_divide
-        shifted = day + 719_468
-        era = divide(shifted, 146_097)
-        of_era = shifted - era * 146_097
-        year_of_era = divide(
-            of_era - divide(of_era, 1460) + divide(of_era, 36_524) - divide(of_era, 146_096), 365
-        )
-        of_year = of_era - (year_of_era * 365 + divide(year_of_era, 4) - divide(year_of_era, 100))
-        # The algorithm's year begins in March: month 0 is March, 10 and 11 are the next year's
-        # January and February, which `12 * year + month - 1` counts on by itself.
-        march_month = divide(of_year * 5 + 2, 153)
-        return (era * 400 + year_of_era) * 12 + march_month + 2
+        seconds = self.seconds(instant)
+        if instant.type().is_date():
+            return self.dialect.month_of_seconds(seconds)
+        return self.dialect.month_of_seconds(self.local_seconds(seconds))
 
 
 def month_number(day: date) -> int:

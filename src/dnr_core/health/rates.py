@@ -165,8 +165,11 @@ def _incident(series: Series, run: list[RateDay]) -> DetectedIncident:
 
 
 def significant(value: float) -> float:
-    """Keep three digits: the last bits of a library's functions differ between machines."""
-    return float(f"{value:.2e}")
+    """Keep three digits: the last bits of a library's functions differ between machines.
+
+    What is too small for a float to hold is shown as the smallest round number it holds.
+    """
+    return max(float(f"{value:.2e}"), 1e-300)
 
 
 def _detectable(judged: list[Series], tested: int, least_rise: float) -> dict[str, float]:

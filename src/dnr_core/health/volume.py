@@ -144,8 +144,11 @@ def find_gaps(measured: Measured, hours: Hours, span: Span) -> list[DetectedInci
 
     Expected rows of an hour are the day's usual rows (median of the days nearby) times the
     usual share of that local hour and weekday group. A run is a gap where the Poisson chance
-    of so much silence, `exp(-sum of expected)`, is at most `GAP_CHANCE`.
+    of so much silence, `exp(-sum of expected)`, is at most `GAP_CHANCE`. Tables of fewer than
+    `LEAST_ROWS` rows a day are not judged: their rows come in bursts.
     """
+    if 24 * sum(hours.rows) < LEAST_ROWS * len(hours.rows):
+        return []
     expected = _expected(hours, span.tz)
     found: list[DetectedIncident] = []
     start: int | None = None
