@@ -53,7 +53,8 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in memory with the views `messages`, `queries` and `people`.
 
     Texts reach DuckDB as registered Arrow tables and parameters, never as SQL, and the
-    connection can reach neither files nor the network.
+    connection can reach neither files nor the network. A table may be an Arrow data set on disk,
+    which is read as a stream: talk need not fit into memory.
 
     Raises:
         CommsError: a table of talk lacks a column that is needed.
@@ -78,14 +79,16 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _with_columns(name: str, table: pa.Table, schema: pa.Schema) -> pa.Table:
-    missing = [column for column in schema.names if column not in table.column_names]
+def _with_columns(name: str, table: Any, schema: pa.Schema) -> Any:
+    # The views name the columns they read, so a data set on disk is read no further than that.
+    present = table.schema.names
+    missing = [column for column in schema.names if column not in present]
     if missing:
         raise CommsError(
             f"the {name} table of the talk has no column {missing[0]!r}",
             hint=f"it needs: {', '.join(schema.names)}",
         )
-    return table.select(schema.names)
+    return table
 
 
 def fetch(

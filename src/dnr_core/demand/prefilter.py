@@ -28,22 +28,26 @@ MOST_REASONS: Final = 24
 _BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 # The first message of an item is its root; a thread whose root is not there (an import that
-# begins in the middle of it) starts with its earliest message.
+# begins in the middle of it) starts with its earliest message. Nearly all have one, so only ids
+# are compared to find the others.
 _FIRSTS: Final = """
+CREATE OR REPLACE TEMP TABLE strays AS
+SELECT source, item_id FROM messages WHERE NOT is_root
+EXCEPT SELECT source, item_id FROM messages WHERE is_root;
+
 CREATE OR REPLACE TEMP TABLE firsts AS
-WITH keyed AS (
-  SELECT source, item_id, thread_id, message_id, ts, channel, bucket, user_id, is_root,
-         concat(coalesce(printf('%020d', epoch_us(ts)), '~'), message_id) AS place
-  FROM messages
-), roots AS (SELECT * FROM keyed WHERE is_root),
-starts AS (
-  FROM roots UNION ALL (FROM keyed ANTI JOIN roots USING (source, item_id))
+WITH starts AS (
+  FROM messages WHERE is_root
+  UNION ALL (FROM messages SEMI JOIN strays USING (source, item_id))
 ), chosen AS (
-  SELECT source, item_id, arg_min(struct_pack(thread_id, message_id, ts, channel, bucket, user_id), place) AS m
+  SELECT source, item_id, arg_min(
+    struct_pack(thread_id, message_id, ts, channel, bucket, user_id),
+    concat(coalesce(printf('%020d', epoch_us(ts)), '~'), message_id)
+  ) AS m
   FROM starts GROUP BY source, item_id
 )
-SELECT source, item_id, m.thread_id AS thread_id, m.message_id AS root_id, m.ts AS ts, m.channel AS channel,
-       m.bucket AS bucket, m.user_id AS user_id
+SELECT source, item_id, m.thread_id AS thread_id, m.message_id AS root_id, m.ts AS ts,
+       m.channel AS channel, m.bucket AS bucket, m.user_id AS user_id
 FROM chosen
 """
 
@@ -56,13 +60,15 @@ CASE WHEN regexp_replace(lower(hit), '\s+', ' ', 'g') IN (SELECT term FROM terms
 _HITS: Final = f"""
 CREATE OR REPLACE TEMP TABLE hits AS
 WITH found AS (
-  SELECT source, item_id, message_id,
+  SELECT source, item_id, is_root, message_id,
          unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
   FROM messages
 ), placed AS (
   SELECT source, item_id, {TERM_OF_HIT} AS term,
-         bool_or(message_id = root_id) AS in_root
-  FROM found JOIN firsts USING (source, item_id) GROUP BY ALL
+         bool_or(is_root OR message_id IN (
+           SELECT root_id FROM firsts SEMI JOIN strays USING (source, item_id)
+         )) AS in_root
+  FROM found GROUP BY ALL
 )
 SELECT source, item_id, term, grp,
        CASE WHEN in_root THEN root_weight ELSE reply_weight END AS points
@@ -185,7 +191,7 @@ def prefilter(
                 "fallback": settings.fallback_per_channel_day,
             },
         )
-    for table in ("hits", "scored", "firsts"):
+    for table in ("hits", "scored", "firsts", "strays"):
         connection.execute(f"DROP TABLE {table}")
 
 
