@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from attrs import frozen
@@ -15,10 +16,10 @@ from dnr_core.model.themes import RELEVANCE, THEMES
 from dnr_llm_mock import features
 from dnr_llm_mock.classifier import THEME_COUNT, Weights
 
-FEATURES = 7_000
+FEATURES = 8_000
 LEAST_TEXTS = 3
-THEME_C = 3.0
-RELEVANCE_C = 1.0
+THEME_C = 6.0
+RELEVANCE_C = 10.0
 
 
 @frozen
@@ -32,15 +33,20 @@ class Example:
     weight: float = 1.0
 
 
+@lru_cache(maxsize=50_000)
 def numbers_of(text: str) -> tuple[Counter[int], int]:
     """Feature numbers of a text with their counts, and how many parts it has."""
     singles, pairs = features.parts(text)
     counts: Counter[int] = Counter()
+    concepts: set[str] = set()
     for word in singles:
         counts.update(features.of_word(word))
+        concepts |= features.concepts_of(word)
     for pair in pairs:
         counts.update(features.of_pair(*pair))
-    return counts, len(singles) + len(pairs)
+        concepts.update(features.concepts_of_pair(*pair))
+    counts.update(features.of_concepts(features.bits(concepts)))
+    return counts, len(singles) + len(pairs) + 1
 
 
 @frozen(eq=False)
@@ -76,7 +82,7 @@ def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
 def _regression(
     matrix: csr_matrix, labels: np.ndarray, weights: np.ndarray, c: float
 ) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=400, class_weight="balanced").fit(
+    return LogisticRegression(C=c, max_iter=300, tol=1e-3, class_weight="balanced").fit(
         matrix, labels, sample_weight=weights
     )
 

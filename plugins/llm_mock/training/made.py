@@ -89,7 +89,7 @@ def packed(answer: dict[str, object], roles: list[str], kind: str, shape: int) -
 
 
 def _brief(
-    kind: str, theme: str | None, relevance: str, band: str, seed: int, draw: random.Random
+    kind: str, theme: str | None, relevance: str, band: str, short_share: float, draw: random.Random
 ) -> dict[str, object]:
     company = draw.choice(COMPANIES)
     table = draw.choice(sorted(company["tables"]))  # type: ignore[call-overload]
@@ -99,15 +99,25 @@ def _brief(
         "kind": kind, "theme": theme, "relevance": relevance, "band": band, "table": table,
         "table_names": company["tables"][table], "column": column,  # type: ignore[index]
         "column_names": company["columns"][column], "other_table": other,  # type: ignore[index]
-        "speakers": draw.sample(ROLES, 3), "messages": 1 if kind != "slack_thread" else draw.randint(4, 8),
+        "speakers": draw.sample(ROLES, 3), "messages": _message_count(kind, short_share, draw),
         "style": draw.choice(STYLES), "vocabulary": company["vocabulary"],
         "incident": None, "named": draw.random() < 0.5,
-        "closure": draw.choice(("resolved", "open", None)), "joinable": None, "seed": seed,
+        "closure": draw.choice(("resolved", "open", None)), "joinable": None,
     }  # fmt: skip
 
 
-def made(split: str, per_skeleton: int, seed: int) -> Iterator[Made]:
-    """`per_skeleton` items of every skeleton of a split, by kind."""
+def _message_count(kind: str, short_share: float, draw: random.Random) -> int:
+    if kind != "slack_thread" or draw.random() < short_share:
+        return 1
+    return draw.randint(4, 8)
+
+
+def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) -> Iterator[Made]:
+    """`per_skeleton` items of every skeleton of a split, by kind.
+
+    `short_share` of the threads are a single message: real talk has many of those, and
+    without them a fit would learn that what is short is a question.
+    """
     draw = random.Random(seed)  # noqa: S311
     groups: list[tuple[str, str | None, str]] = [
         (file, theme, "positive") for theme, file in skeletons.THEME_FILES.items()
@@ -124,7 +134,7 @@ def made(split: str, per_skeleton: int, seed: int) -> Iterator[Made]:
             kinds = kinds or ["slack_thread"] * (per_skeleton - per_skeleton // 4)
             kinds += ["email"] * (0 if skeleton.is_question else per_skeleton // 4)
             for kind in kinds:
-                brief = _brief(kind, theme, relevance, skeleton.band, 0, draw)
+                brief = _brief(kind, theme, relevance, skeleton.band, short_share, draw)
                 answer = _written(brief, skeleton.name, draw)
                 text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))  # type: ignore[arg-type]
                 yield Made(

@@ -10,6 +10,7 @@ import json
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -107,29 +108,15 @@ def unpacked(data: bytes) -> Weights:
     )
 
 
-class _Words(dict[str, int]):
-    """Row of each word met so far; a new word is summed from its features."""
+class _Rows(dict[Any, int]):
+    """Row of each word (or pair, or set of concepts) met so far; a new one is summed once."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, make: Callable[[Any], int]) -> None:
         super().__init__()
-        self._model = model
+        self._make = make
 
-    def __missing__(self, word: str) -> int:
-        row = self._model.row(features.of_word(word))
-        self[word] = row
-        return row
-
-
-class _Pairs(dict[tuple[str, str], int]):
-    """Row of each pair of words met so far."""
-
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self._model = model
-
-    def __missing__(self, pair: tuple[str, str]) -> int:
-        row = self._model.row(features.of_pair(*pair))
-        self[pair] = row
+    def __missing__(self, part: Any) -> int:
+        row = self[part] = self._make(part)
         return row
 
 
@@ -143,19 +130,30 @@ class Model:
         self._forget()
 
     def _forget(self) -> None:
+        # Row 0 is all zero: a word without weight or concept.
         self._table = np.zeros((4_096, len(CLASSES)), np.int32)
-        self._used = 1  # row 0 is all zero: a word without weight
-        self._words = _Words(self)
-        self._pairs = _Pairs(self)
+        self._masks = np.zeros(4_096, np.int64)
+        self._used = 1
+        self._words = _Rows(self._word)
+        self._pairs = _Rows(self._pair)
+        self._concepts = _Rows(lambda mask: self._row(features.of_concepts(mask), 0))
 
-    def row(self, numbers: list[int]) -> int:
+    def _word(self, word: str) -> int:
+        return self._row(features.of_word(word), features.bits(features.concepts_of(word)))
+
+    def _pair(self, pair: tuple[str, str]) -> int:
+        return self._row(features.of_pair(*pair), features.bits(features.concepts_of_pair(*pair)))
+
+    def _row(self, numbers: list[int], mask: int) -> int:
         """Row of the table that holds the sum of these features' weights."""
         known = [self._index[n] for n in numbers if n in self._index]
-        if not known:
+        if not known and not mask:
             return 0
         if self._used == len(self._table):
             self._table = np.vstack([self._table, np.zeros_like(self._table)])
+            self._masks = np.concatenate([self._masks, np.zeros_like(self._masks)])
         self._table[self._used] = self._integers[known].sum(axis=0)
+        self._masks[self._used] = mask
         self._used += 1
         return self._used - 1
 
@@ -164,10 +162,10 @@ class Model:
         singles, pairs = features.parts(text)
         if len(self._words) + len(self._pairs) > KEPT_PARTS:
             self._forget()
-        words, twos = self._words, self._pairs
-        rows = [words[word] for word in singles]
-        rows += [twos[pair] for pair in pairs]
-        sums = self._table[rows].sum(axis=0).tolist() if rows else [0] * len(CLASSES)
+        rows = [*map(self._words.__getitem__, singles), *map(self._pairs.__getitem__, pairs)]
+        mask = int(np.bitwise_or.reduce(self._masks[rows])) if rows else 0
+        rows.append(self._concepts[mask])
+        sums = self._table[rows].sum(axis=0).tolist()
         divisor = features.scale(len(rows))
         weights = self._weights
         return [
@@ -177,7 +175,10 @@ class Model:
 
     def classify(self, text: str) -> Classification:
         """Theme and relevance of a text, with calibrated confidences."""
-        scores = self.scores(text)
+        return self.decide(self.scores(text))
+
+    def decide(self, scores: list[float]) -> Classification:
+        """The answer that follows from the scores of the classes."""
         weights = self._weights
         themes = softmax(scores[:THEME_COUNT], weights.temperatures[0])
         relevance = softmax(scores[THEME_COUNT:], weights.temperatures[1])

@@ -137,7 +137,39 @@ def _mended(word: str, known: Dictionary, common: frozenset[str]) -> str:
 
 
 COMMON: Final = frozenset(
-    ["their", "there", "these", "where", "which", "while", "would", "could", "should", "border", "ordered", "country", "county", "counting", "pairs", "later", "prize", "plane", "planes", "plant", "plans", "played", "place", "listen", "listed", "listens", "charge", "change", "changes", "account", "accounts"]
+    [
+        "their",
+        "there",
+        "these",
+        "where",
+        "which",
+        "while",
+        "would",
+        "could",
+        "should",
+        "border",
+        "ordered",
+        "country",
+        "county",
+        "counting",
+        "pairs",
+        "later",
+        "prize",
+        "plane",
+        "planes",
+        "plant",
+        "plans",
+        "played",
+        "place",
+        "listen",
+        "listed",
+        "listens",
+        "charge",
+        "change",
+        "changes",
+        "account",
+        "accounts",
+    ]
 )
 """Words of plain English that are one slip away from names that dictionaries like to have."""
 

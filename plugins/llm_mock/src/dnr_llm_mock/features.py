@@ -7,6 +7,7 @@ features wherever it stands, which lets its weights be summed once and kept.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -21,6 +22,8 @@ SPACE: Final = 1 << 24
 STEM_CHARS: Final = 6
 ROOT_CHARS: Final = 240
 GRAM_CHARS: Final = 4
+OUTLOOK: Final = ("data", "bad", "done", "social", "ask")
+"""Concepts whose absence says something, too."""
 LONG_WORD_CHARS: Final = 24
 
 
@@ -75,19 +78,61 @@ def of_word(word: str) -> list[int]:
         named += sorted(
             {f"g:{padded[i : i + GRAM_CHARS]}" for i in range(len(padded) - GRAM_CHARS + 1)}
         )
+    named += [f"c:{concept}" for concept in sorted(concepts_of(word))]
+    return [number(name) for name in named]
+
+
+def concepts_of(word: str) -> set[str]:
+    """Concepts that a word hints at."""
     known = lexicon()
-    concepts = set(known.words.get(word, ()))
+    found = set(known.words.get(word, ()))
     for end in range(3, len(word) + 1):
-        concepts.update(known.prefixes.get(word[:end], ()))
-    named += [f"c:{concept}" for concept in sorted(concepts)]
+        found.update(known.prefixes.get(word[:end], ()))
+    return found
+
+
+@cache
+def concept_bits() -> dict[str, int]:
+    """Each concept's bit, in the order of the lexicon's names."""
+    known = lexicon()
+    names = {
+        concept
+        for table in (known.words, known.prefixes, known.pairs)
+        for concepts in table.values()
+        for concept in concepts
+    }
+    return {name: 1 << place for place, name in enumerate(sorted(names))}
+
+
+def bits(concepts: Iterable[str]) -> int:
+    """The concepts as one number."""
+    known = concept_bits()
+    total = 0
+    for concept in concepts:
+        total |= known[concept]
+    return total
+
+
+def of_concepts(mask: int) -> list[int]:
+    """Features of the concepts that a text has together: what a sum over words cannot say."""
+    there = [name for name, bit in concept_bits().items() if mask & bit]
+    missing = [name for name in OUTLOOK if name not in there]
+    named = [f"x:{a}+{b}" for at, a in enumerate(there) for b in there[at + 1 :]]
+    named += [f"x:{a}-{b}" for a in there for b in missing]
+    named += [f"x:-{b}" for b in missing]
     return [number(name) for name in named]
 
 
 def of_pair(first: str, second: str) -> list[int]:
     """Features of two words that follow one another."""
-    concepts = lexicon().pairs.get(f"{first} {second}", ())
-    named = [f"b:{stem(first)} {stem(second)}", *(f"c:{concept}" for concept in concepts)]
+    named = [f"b:{stem(first)} {stem(second)}"]
+    named += [f"c:{concept}" for concept in concepts_of_pair(first, second)]
     return [number(name) for name in named]
+
+
+def concepts_of_pair(first: str, second: str) -> tuple[str, ...]:
+    """Concepts that two words hint at together."""
+    return lexicon().pairs.get(f"{first} {second}", ())
 
 
 def parts(text: str) -> tuple[set[str], set[tuple[str, str]]]:

@@ -1,0 +1,229 @@
+"""Room: training. Makes `weights.bin`, `golden/scores.json` and `golden/predictions.csv`.
+
+    python plugins/llm_mock/training/train.py
+
+Needs scikit-learn and SciPy, which the plugin itself does not. Nothing is reported on what it was
+fitted on: golden messages are scored by cross-validation over their writers, made talk on
+skeletons that are marked `test`, and temperatures come from folds that were held out.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from attrs import evolve, frozen
+from fit import Example, fit, temperature
+from made import made
+from measure import accuracy, calibration_error, kappa, macro_f1
+
+from dnr_core.model.themes import RELEVANCE, THEMES
+from dnr_llm_mock import golden
+from dnr_llm_mock.classifier import THEME_COUNT, Classification, Model, Weights, packed, unpacked
+from dnr_llm_mock.entities import entities
+
+PACKAGE = Path(__file__).parents[1] / "src" / "dnr_llm_mock"
+PER_SKELETON = {"train": 12, "test": 20}
+SHORT_SHARE = 0.4
+GOLDEN_WEIGHT = 3.0
+FOLDS = 10
+
+
+@frozen
+class Scored:
+    """An answer beside its truth."""
+
+    theme: str
+    relevance: str
+    answer: Classification
+    band: str = ""
+    kind: str = ""
+
+
+def golden_examples() -> list[Example]:
+    """The golden messages; `group` is the writer."""
+    return [
+        Example(g.text, g.label.theme, g.label.relevance, g.group, GOLDEN_WEIGHT)
+        for g in golden.items()
+    ]
+
+
+def skeleton_fold(name: str) -> int:
+    """Fold of a skeleton: all its items are held out together."""
+    return crc32(name.encode()) % FOLDS
+
+
+def cross_validated(talk: Sequence[Example], gold: Sequence[Example]) -> list[tuple[Example, list[float]]]:
+    """Scores of every example by a model that saw neither its skeleton nor its writer."""
+    writers = sorted({example.group for example in gold})
+    found: list[tuple[Example, list[float]]] = []
+    for fold in range(FOLDS):
+        held_writers = {w for place, w in enumerate(writers) if place % FOLDS == fold}
+
+        def is_held(example: Example, held: set[str] = held_writers, at: int = fold) -> bool:
+            if example.weight == GOLDEN_WEIGHT:
+                return example.group in held
+            return skeleton_fold(example.group) == at
+
+        every = [*talk, *gold]
+        model = Model(fit([e for e in every if not is_held(e)]))
+        found += [(e, model.scores(e.text)) for e in every if is_held(e)]
+        print(f"fold {fold + 1} of {FOLDS}")
+    return found
+
+
+def calibrated(weights: Weights, held: Sequence[tuple[Example, list[float]]]) -> Weights:
+    """The weights with temperatures from held-out scores."""
+    needs = [(e, s) for e, s in held if e.theme != "none"]
+    return evolve(
+        weights,
+        temperatures=(
+            _temperature(needs, slice(None, THEME_COUNT), lambda e: THEMES.index(e.theme)),
+            _temperature(held, slice(THEME_COUNT, None), lambda e: RELEVANCE.index(e.relevance)),
+        ),
+    )
+
+
+def _temperature(
+    held: Sequence[tuple[Example, list[float]]], head: slice, truth: Callable[[Example], int]
+) -> float:
+    return temperature(
+        np.array([scores[head] for _, scores in held]),
+        np.array([truth(example) for example, _ in held]),
+        np.array([example.weight for example, _ in held]),
+    )
+
+
+def summary(scored: Sequence[Scored]) -> dict[str, Any]:
+    """Scores of a set: theme over positives, relevance over everything but questions."""
+    needs = [s for s in scored if s.relevance == "positive"]
+    judged = [s for s in scored if s.kind != "nlq"]
+    return {
+        "items": len(scored),
+        "theme_macro_f1": _round(
+            macro_f1([s.theme for s in needs], [s.answer.theme for s in needs], THEMES)
+        ),
+        "theme_accuracy": _round(
+            accuracy([s.theme for s in needs], [s.answer.theme for s in needs])
+        ),
+        "theme_ece": _round(
+            calibration_error(
+                [s.theme == s.answer.theme for s in needs],
+                [s.answer.theme_confidence for s in needs],
+            )
+        ),
+        "relevance_macro_f1": _round(
+            macro_f1([s.relevance for s in judged], [s.answer.relevance for s in judged], RELEVANCE)
+        )
+        if judged
+        else None,
+        "relevance_ece": _round(
+            calibration_error(
+                [s.relevance == s.answer.relevance for s in judged],
+                [s.answer.relevance_confidence for s in judged],
+            )
+        )
+        if judged
+        else None,
+    }
+
+
+def _round(value: float) -> float:
+    return round(value, 4)
+
+
+def unseen(model: Model) -> tuple[dict[str, Any], list[Scored]]:
+    """Scores on talk from skeletons that were never fitted."""
+    scored = [
+        Scored(m.theme, m.relevance, model.classify(m.text), m.band, m.kind)
+        for m in made("test", PER_SKELETON["test"], seed=2)
+    ]
+    by = {
+        **{kind: [s for s in scored if s.kind == kind] for kind in ("slack_thread", "email", "nlq")},
+        **{b: [s for s in scored if s.band == b] for b in ("plain", "indirect", "no_keyword")},
+    }
+    return {**summary(scored), "parts": {name: summary(part) for name, part in by.items()}}, scored
+
+
+def entity_scores() -> dict[str, float]:
+    """Precision and recall of tables over the golden messages that are needs."""
+    tables = golden.dictionary()
+    line = "DICTIONARY: " + json.dumps(tables)
+    schema = {"properties": {"tables": {"items": {"enum": list(tables)}}}}
+    hit = found = wanted = 0
+    for item in golden.items():
+        if item.label.relevance != "positive":
+            continue
+        answer = set(entities(line, item.text, schema)["tables"])
+        hit += len(answer & set(item.label.tables))
+        found += len(answer)
+        wanted += len(item.label.tables)
+    return {"precision": _round(hit / found), "recall": _round(hit / wanted)}
+
+
+def agreement() -> dict[str, float]:
+    """How far the two labellings of the golden messages agree."""
+    pairs = [(item.first, item.second) for item in golden.items()]
+    return {
+        "theme_kappa": _round(kappa([a.theme for a, _ in pairs], [b.theme for _, b in pairs])),
+        "relevance_kappa": _round(
+            kappa([a.relevance for a, _ in pairs], [b.relevance for _, b in pairs])
+        ),
+        "tables_equal_share": _round(sum(a.tables == b.tables for a, b in pairs) / len(pairs)),
+    }
+
+
+def main() -> None:
+    """Fit, calibrate, score, write."""
+    talk = [
+        Example(m.text, m.theme, m.relevance, m.skeleton)
+        for m in made("train", PER_SKELETON["train"], seed=1, short_share=SHORT_SHARE)
+    ]
+    gold = golden_examples()
+    held = cross_validated(talk, gold)
+    weights = calibrated(fit([*talk, *gold]), held)
+    data = packed(weights)
+    (PACKAGE / "weights.bin").write_bytes(data)
+    model = Model(unpacked(data))
+
+    judged = {e.text: model.decide(scores) for e, scores in held if e.weight == GOLDEN_WEIGHT}
+    items = golden.items()
+    scored = [
+        Scored(g.label.theme, g.label.relevance, judged[g.text], kind=g.source) for g in items
+    ]
+    with (PACKAGE / "golden" / "predictions.csv").open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", "theme", "relevance", "theme_confidence", "relevance_confidence"])
+        for g, s in zip(items, scored, strict=True):
+            a = s.answer
+            confidences = (f"{a.theme_confidence:.4f}", f"{a.relevance_confidence:.4f}")
+            writer.writerow([g.id, a.theme, a.relevance, *confidences])
+    made_scores, _ = unseen(model)
+    languages = sorted({g.lang for g in items})
+    scores = {
+        "golden": {
+            **summary(scored),
+            "groups": len({g.group for g in items}),
+            "agreement": agreement(),
+            "entities": entity_scores(),
+            "parts": {
+                lang: summary([s for g, s in zip(items, scored, strict=True) if g.lang == lang])
+                for lang in languages
+            },
+        },
+        "unseen_skeletons": made_scores,
+        "weights": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
+    }
+    text = json.dumps(scores, indent=1) + "\n"
+    (PACKAGE / "golden" / "scores.json").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
