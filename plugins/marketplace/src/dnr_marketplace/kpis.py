@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any, Final
 
+import ibis
+
 from dnr_core.model import KpiContext
 
 ACTIVE_DAYS: Final = 30
@@ -15,88 +17,110 @@ def _last_day(month: int) -> int:
     return (date((month + 1) // 12, (month + 1) % 12 + 1, 1) - date(1970, 1, 1)).days - 1
 
 
-def _reported(context: KpiContext, rows: Any) -> Any:
-    return rows.filter(rows.month.isin(context.months))
+def _by_month(context: KpiContext, rows: Any, time: str, **amounts: Any) -> Any:
+    """Sum `amounts` (columns of `rows`) over local months, by way of local days.
 
-
-def _orders(context: KpiContext) -> Any:
-    orders = context.tables["fact_order"]
-    timed = orders.filter(orders.order_time.notnull())
-    return timed.mutate(month=context.local_month(timed.order_time).cast("int64"))
+    The month is worked out once a day, because on millions of rows it costs more than all the rest.
+    """
+    rows = rows.select(at=rows[time], **amounts).filter(ibis._["at"].notnull())
+    days = rows.group_by(day=context.local_day(rows["at"])).agg(
+        at=rows["at"].min(), **{name: rows[name].sum() for name in amounts}
+    )
+    days = days.select(*amounts, month=context.local_month(days["at"]).cast("int64"))
+    days = days.filter(days.month.isin(context.months))
+    return days.group_by("month").agg(**{name: days[name].sum() for name in amounts})
 
 
 def _items(context: KpiContext) -> Any:
     """Items at the time of their order."""
     items, orders = context.tables["fact_order_item"], context.tables["fact_order"]
     orders = orders.select(placed_order=orders.order_id, order_time=orders.order_time)
-    placed = items.join(orders, items.order_id == orders.placed_order)
-    timed = placed.filter(placed.order_time.notnull())
-    return timed.mutate(month=context.local_month(timed.order_time).cast("int64"))
+    return items.join(orders, items.order_id == orders.placed_order)
 
 
-def _captured(context: KpiContext) -> Any:
-    payments = context.tables["fact_payment"]
-    captured = payments.filter(payments.captured_at.notnull())
-    return captured.mutate(month=context.local_month(captured.captured_at).cast("int64"))
+def _payments(context: KpiContext) -> Any:
+    """Fees and goods value of captured payments by month."""
+    rows = context.tables["fact_payment"]
+    return _by_month(
+        context,
+        rows,
+        "captured_at",
+        fees=rows.platform_fee_cents,
+        goods=rows.platform_fee_cents + rows.seller_earnings_cents,
+    )
+
+
+def _baskets(context: KpiContext) -> Any:
+    """Orders and their goods value by month."""
+    rows = context.tables["fact_order"]
+    return _by_month(
+        context, rows, "order_time", orders=ibis.literal(1, "int64"), goods=rows.subtotal_cents
+    )
 
 
 def gmv(context: KpiContext) -> Any:
     """Quantity times item price by the month of the order, in cents."""
     rows = _items(context)
-    value = (rows.qty * rows.item_price_cents).sum()
-    return _reported(context, rows.group_by("month").agg(value=value))
+    return _by_month(
+        context, rows, "order_time", value=rows.qty.cast("int64") * rows.item_price_cents
+    )
 
 
 def take_rate(context: KpiContext) -> Any:
     """Platform fees as a share of the captured goods value."""
-    rows = _captured(context)
-    fees, earnings = rows.platform_fee_cents.sum(), rows.seller_earnings_cents.sum()
-    return _reported(context, rows.group_by("month").agg(value=fees / (fees + earnings)))
+    months = _payments(context)
+    return months.select("month", value=months.fees / months.goods)
 
 
 def net_revenue(context: KpiContext) -> Any:
     """Platform fees by the month of capture, in cents."""
-    rows = _captured(context)
-    return _reported(context, rows.group_by("month").agg(value=rows.platform_fee_cents.sum()))
+    months = _payments(context)
+    return months.select("month", value=months.fees)
 
 
 def orders(context: KpiContext) -> Any:
     """Orders placed in each month."""
-    rows = _orders(context)
-    return _reported(context, rows.group_by("month").agg(value=rows.count()))
+    months = _baskets(context)
+    return months.select("month", value=months.orders)
 
 
 def order_value(context: KpiContext) -> Any:
     """Mean goods value of an order, in cents."""
-    rows = _orders(context)
-    value = rows.subtotal_cents.sum() / rows.count()
-    return _reported(context, rows.group_by("month").agg(value=value))
+    months = _baskets(context)
+    return months.select("month", value=months.goods / months.orders)
 
 
-def _active(context: KpiContext, rows: Any) -> Any:
+def _active(context: KpiContext, rows: Any, who: str) -> Any:
     """Distinct `who` in the last 30 local days of each month."""
-    rows = rows.filter(rows.who.notnull())
-    # Distinct first, so that local days are worked out once a row and not once a branch.
-    rows = rows.select("month", "who", day=context.local_day(rows.order_time)).distinct()
-    ends = [(month, _last_day(month)) for month in (*context.months, max(context.months) + 1)]
-    own = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
-    # The thirty days of a short month begin in the month before it.
-    rows = rows.mutate(month=(rows.month + 1).cast("int64"))
-    following = rows.filter(rows.day > rows.month.cases(*ends, else_=2**31) - ACTIVE_DAYS)
-    seen = own.select("month", "who").union(following.select("month", "who"), distinct=True)
-    return _reported(context, seen.group_by("month").agg(value=seen.count()))
+    rows = rows.filter(rows[who].notnull(), rows.order_time.notnull())
+    rows = rows.select(who=rows[who], day=context.local_day(rows.order_time))
+    # The windows of neighbouring months overlap in spring, those of every second month never.
+    seen = [
+        _in_windows(rows, context.months[start::2]) for start in (0, 1) if context.months[start::2]
+    ]
+    found = seen[0].union(*seen[1:], distinct=True) if len(seen) > 1 else seen[0].distinct()
+    months = found.group_by("month").agg(value=found.count(), known=found.month.max())
+    # A filter on the group itself would be pushed down, and DuckDB would work out each day twice
+    # a branch; one on an aggregate stays where it is.
+    return months.filter(months.known.notnull()).select("month", "value")
+
+
+def _in_windows(rows: Any, months: tuple[int, ...]) -> Any:
+    branches = [
+        (rows.day.between(_last_day(month) - ACTIVE_DAYS + 1, _last_day(month)), month)
+        for month in months
+    ]
+    return rows.select("who", month=ibis.cases(*branches).cast("int64"))
 
 
 def buyers(context: KpiContext) -> Any:
     """Buyers with an order in the last 30 local days of each month."""
-    rows = _orders(context)
-    return _active(context, rows.mutate(who=rows.buyer_id))
+    return _active(context, context.tables["fact_order"], "buyer_id")
 
 
 def sellers(context: KpiContext) -> Any:
     """Sellers with a sold item in the last 30 local days of each month."""
-    rows = _items(context)
-    return _active(context, rows.mutate(who=rows.seller_id))
+    return _active(context, _items(context), "seller_id")
 
 
 def live_listings(context: KpiContext) -> Any:
@@ -105,5 +129,8 @@ def live_listings(context: KpiContext) -> Any:
     rows = days.select("ds", live=(days.status == "active").cast("int64"))
     daily = rows.group_by("ds").agg(live=rows.live.sum())
     # `ds` is a local day already, which the local month of an instant would move.
-    daily = daily.mutate(month=daily.ds.year().cast("int64") * 12 + daily.ds.month() - 1)
-    return _reported(context, daily.group_by("month").agg(value=daily.live.mean()))
+    daily = daily.mutate(
+        month=daily.ds.year().cast("int64") * 12 + daily.ds.month().cast("int64") - 1
+    )
+    daily = daily.filter(daily.month.isin(context.months))
+    return daily.group_by("month").agg(value=daily.live.mean())
