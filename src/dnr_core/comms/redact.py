@@ -53,6 +53,7 @@ _DATE: Final = re.compile(
 )
 _DAY: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _INSIDE: Final = re.compile(r"[^\W_]*\d{8,}[^\W_]*")
+_DIGIT: Final = re.compile(r"\d")
 _LONG: Final = re.compile(r"\d{8}")
 _HASH: Final = re.compile(r"(?=\d*[a-f])[0-9a-f]{20,}")
 _POINT: Final = re.compile(r"\d\.$")
@@ -131,7 +132,7 @@ def redact(text: str, names: Names | None = None) -> str:
     text = _SECRET.sub("[secret]", text)
     if names is not None:
         text = names.remove(text)
-    if any(character.isdigit() for character in text):
+    if _DIGIT.search(text):
         text = _IBAN.sub("[account]", text)
         text = _STREET.sub("[address]", text)
         text = _IP.sub("[address]", text)

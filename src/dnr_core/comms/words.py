@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
@@ -18,6 +19,10 @@ from dnr_core.progress import Progress
 if TYPE_CHECKING:
     from dnr_core.catalogue import Catalogue
     from dnr_core.config import Settings
+
+
+_PATIENCE_SECONDS: Final = 60.0
+"""A thread is a longer answer than a label, so it may take longer."""
 
 
 @frozen
@@ -58,21 +63,19 @@ def write_words(
     )
     requests = [briefs.request(item) for item in items]
     price = _price(provider, settings)
-    cache = None
-    if settings.cache.enabled and not provider.local:
-        cache = Cache.open(settings.cache.dir)
-    paid_usd = _paid_before(requests, provider.model, cache, price)
-    budget = Budget(max(0.0, comms.api_cap_usd - paid_usd), price)
-    completed = complete_all(
-        requests,
-        provider,
-        budget=budget,
-        cache=cache,
-        concurrency=settings.classification.concurrency,
-        timeout_seconds=max(60.0, settings.classification.timeout_seconds),
-        progress=progress,
-        task="comms",
-    )
+    uses_cache = settings.cache.enabled and not provider.local
+    with Cache.open(settings.cache.dir) if uses_cache else nullcontext() as cache:
+        paid_usd = _paid_before(requests, provider.model, cache, price)
+        completed = complete_all(
+            requests,
+            provider,
+            budget=Budget(max(0.0, comms.api_cap_usd - paid_usd), price),
+            cache=cache,
+            concurrency=settings.classification.concurrency,
+            timeout_seconds=max(_PATIENCE_SECONDS, settings.classification.timeout_seconds),
+            progress=progress,
+            task="comms",
+        )
     if completed.stopped and completed.stopped != "budget":
         # Half a company is of no use, and the half that is written waits in the cache.
         fault = FatalProviderError if completed.stopped == "fatal" else ProviderError
