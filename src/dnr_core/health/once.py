@@ -41,9 +41,7 @@ def repeated(warehouse: Warehouse, table: Table) -> ir.Table:
     return warehouse.scratch(f"repeated:{table.name}", keys.filter(keys.copies > 1))
 
 
-def _suspects(
-    warehouse: Warehouse, table: Table, rows: ir.Table, names: list[str]
-) -> ir.Table:
+def _suspects(warehouse: Warehouse, table: Table, rows: ir.Table, names: list[str]) -> ir.Table:
     """Keep the rows whose key may be there twice, where that is cheaper than grouping them all.
 
     A snapshot has as many keys as rows: its listings times its days. The days of one listing fit

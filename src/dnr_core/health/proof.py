@@ -143,9 +143,7 @@ def _plain_rows(warehouse: Warehouse, clock: LocalClock, late: float, asked: Que
         source = warehouse.table(table.name)
         names = (asked.column,) if asked.column else table.required_keys
         extra = {"affected": any_of([source[name].isnull() for name in names]), "measured": yes}
-    base = timed(
-        warehouse, table, clock, own=table.business_key, extra=extra, with_day=False
-    )
+    base = timed(warehouse, table, clock, own=table.business_key, extra=extra, with_day=False)
     rows = _on_days(base, base.rows, asked, clock)
     if asked.metric == "late":
         lag = rows.loaded_s - rows.event_s
