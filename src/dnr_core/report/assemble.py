@@ -35,7 +35,7 @@ class Report:
     `health` and `demand` are what it was assembled from, for the files that list all of it.
     """
 
-    document: Mapping[str, Any]
+    document: Mapping[str, Any] = field(repr=False)
     archetype: Archetype = field(repr=False)
     settings: Settings = field(repr=False)
     ranking: Ranking = field(repr=False)
@@ -71,6 +71,35 @@ class Report:
     def sentence(self) -> str:
         """The answer in one sentence."""
         return str(self.document["answer"]["sentence"])
+
+    @property
+    def shortfalls(self) -> tuple[str, ...]:
+        """Where the messages fell short: sources under their coverage floor, or stopped early."""
+        if self.demand is None:
+            return ()
+        found = []
+        for source in self.demand.coverage:
+            if source.below_floor:
+                found.append(f"{source.source}: only {source.coverage:.0%} of its items were seen")
+            elif source.stopped:
+                found.append(f"{source.source}: stopped early ({source.stopped})")
+        return tuple(found)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `exec_summary.json` holds, its list of figure files aside."""
+        from dnr_core.report.json_ import exec_summary
+
+        return dict(exec_summary(self.document, ()))
+
+    def __str__(self) -> str:
+        lines = [self.sentence]
+        for card in self.document["cards"]:
+            money = (card.get("money") or {}).get("text", "money not measured")
+            lines.append(
+                f"  {card['rank']}. {card['title']} ({card['table']}): {money}; "
+                f"{card['severity']['text']}; {card['certainty']['text']}"
+            )
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         from dnr_core.report.html import fragment
