@@ -1,0 +1,1 @@
+"""An example archetype for dnr: a clinic."""
