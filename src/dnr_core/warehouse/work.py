@@ -153,16 +153,18 @@ class Work:
             raise PluginError(f"{where}: {type(error).__name__}: {error}") from error
         if not isinstance(outcome, DefectOutcome):
             raise PluginError(f"{where}: gave {type(outcome).__name__} instead of DefectOutcome")
+        given = np.zeros(self.clean.num_rows, dtype=np.bool_)
+        given[rows] = True
         for change in outcome.changes:
-            self._check(change, rows, where)
-        if any(not np.isin(copies.rows, rows).all() for copies in outcome.copies):
+            self._check(change, given, where)
+        if not all(_within(copies.rows, given) for copies in outcome.copies):
             raise PluginError(f"{where}: copied rows that it was not given")
         return outcome
 
-    def _check(self, change: CellChange, rows: Indices, where: str) -> None:
+    def _check(self, change: CellChange, given: Flags, where: str) -> None:
         if change.column not in self.table.column_names:
             raise PluginError(f"{where}: there is no column {change.column!r}")
-        if len(change.rows) != len(change.values) or not np.isin(change.rows, rows).all():
+        if len(change.rows) != len(change.values) or not _within(change.rows, given):
             raise PluginError(f"{where}: changed rows of {change.column} that it was not given")
         wanted = self.clean.schema.field(change.column).type
         if change.values.type != wanted:
@@ -211,6 +213,14 @@ class Work:
             place = table.column_names.index(self.table.loaded_at or "")
             copies = copies.set_column(place, table.schema.field(place), instants(self.copy_us))
         return pa.concat_tables([table, copies])
+
+
+def _within(rows: Indices, given: Flags) -> bool:
+    """Return whether all positions are in range and flagged."""
+    if not len(rows):
+        return True
+    in_range = int(rows.min()) >= 0 and int(rows.max()) < len(given)
+    return in_range and bool(given[rows].all())
 
 
 def _scattered(
