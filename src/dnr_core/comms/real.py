@@ -138,7 +138,7 @@ def import_comms(
         incomplete=dict(unread.incomplete),
         key_file=used,
     )
-    progress.done(_TASK, str(folder))
+    progress.done(_TASK)
     return folder
 
 

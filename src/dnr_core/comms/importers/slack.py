@@ -205,16 +205,17 @@ def _take(
     if not isinstance(entry, dict):
         unread.note(where, "it is no message")
         return
-    kind = entry.get("subtype") or ""
-    if kind == "message_changed" and isinstance(entry.get("message"), dict):
-        entry, kind = entry["message"], entry["message"].get("subtype") or ""
+    if entry.get("subtype") == "message_changed" and isinstance(entry.get("message"), dict):
+        entry = entry["message"]
+    subtype = entry.get("subtype")
+    kind = subtype if isinstance(subtype, str) else ""
     if kind == "message_deleted":
         deleted.add(str(entry.get("deleted_ts") or ""))
         return
     if kind in _DELETED or entry.get("hidden") is True:
         unread.leave_out("deleted messages")
         return
-    if kind not in _TALK or entry.get("type") not in {None, "message"}:
+    if kind not in _TALK or entry.get("type") not in (None, "message"):
         unread.leave_out("housekeeping (joins, leaves, topics)")
         return
     at_us = parse_ts(entry.get("ts"))
