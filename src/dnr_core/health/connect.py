@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from dnr_core.errors import InputError, WarehouseError
 from dnr_core.health.dialect import Dialect, fetch, fetch_sql
@@ -104,7 +104,7 @@ class Warehouse:
         """True where dnr made this folder."""
         return self.manifest is not None
 
-    def __enter__(self) -> Warehouse:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -279,12 +279,12 @@ class Warehouse:
             declared = FAMILIES.get(column.type, "other")
             found = family_of(physical[column.name].type())
             # A column that is only carried may have any type: nothing is computed from it.
-            if column.name in self.used[table.name] or self.made:
-                if declared != "other" and not _fits(declared, found):
-                    faults.append(
-                        f"column {table.name}.{column.name} should be {declared} ({column.type})"
-                        f" but is {physical[column.name].type()}"
-                    )
+            matters = column.name in self.used[table.name] or self.made
+            if matters and declared != "other" and not _fits(declared, found):
+                faults.append(
+                    f"column {table.name}.{column.name} should be {declared} ({column.type})"
+                    f" but is {physical[column.name].type()}"
+                )
         return faults
 
 

@@ -6,9 +6,10 @@ Ibis compiles, the backend's own driver runs: `to_pyarrow` would import pandas, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from decimal import Decimal
+from inspect import Parameter, Signature
 from typing import Any, Final
 
 import ibis
@@ -23,24 +24,32 @@ _BIAS_DAYS: Final = 719_528
 _BIAS_SECONDS: Final = _BIAS_DAYS * SECONDS_PER_DAY
 
 
-@ibis.udf.scalar.builtin(name="epoch_us", signature=((dt.timestamp,), dt.int64))
-def _epoch_us(instant: Any) -> Any:
-    """Microseconds since 1970 on DuckDB."""
+def _builtin(name: str, takes: tuple[Any, ...], gives: Any) -> Callable[..., Any]:
+    """Return a function of DuckDB's own that Ibis has no operation for."""
+
+    def function(*arguments: Any) -> Any:
+        """Stand for the backend's function."""
+
+    parameters = [
+        Parameter(f"argument_{place}", Parameter.POSITIONAL_OR_KEYWORD)
+        for place in range(len(takes))
+    ]
+    function.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    function.__name__ = name
+    made: Callable[..., Any] = ibis.udf.scalar.builtin(
+        function, name=name, signature=(takes, gives)
+    )
+    return made
 
 
-@ibis.udf.scalar.builtin(name="divide", signature=((dt.int64, dt.int64), dt.int64))
-def _divide(number: Any, by: Any) -> Any:
-    """Integer division on DuckDB; Ibis's own goes through floats."""
-
-
-@ibis.udf.scalar.builtin(name="make_timestamp", signature=((dt.int64,), dt.timestamp))
-def _make_timestamp(microseconds: Any) -> Any:
-    """The time that many microseconds after 1970 on DuckDB."""
-
-
-@ibis.udf.scalar.builtin(name="bit_count", signature=((dt.int64,), dt.int64))
-def bit_count(number: Any) -> Any:
-    """How many bits of a whole number are set, on DuckDB."""
+_epoch_us = _builtin("epoch_us", (dt.timestamp,), dt.int64)
+"""Microseconds since 1970."""
+_divide = _builtin("divide", (dt.int64, dt.int64), dt.int64)
+"""Integer division; Ibis's own goes through floats."""
+_make_timestamp = _builtin("make_timestamp", (dt.int64,), dt.timestamp)
+"""The time that many microseconds after 1970."""
+bit_count = _builtin("bit_count", (dt.int64,), dt.int64)
+"""How many bits of a whole number are set."""
 
 
 @frozen

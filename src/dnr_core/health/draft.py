@@ -111,7 +111,8 @@ def _names(columns: tuple[str, ...]) -> str:
 
 def _key(key: KeyGuess) -> str:
     parts = f"columns: {_names(key.columns)}, to: {_scalar(key.to)}"
-    return f"{{{parts}, to_columns: {_names(key.to_columns)}}}"
+    required = "" if key.required else ", required: false"
+    return f"{{{parts}, to_columns: {_names(key.to_columns)}{required}}}"
 
 
 def _money(money: list[MoneyGuess]) -> list[str]:

@@ -10,7 +10,7 @@ import re
 from itertools import combinations
 from typing import Final
 
-from attrs import field, frozen
+from attrs import evolve, frozen
 
 from dnr_core.health.dialect import fetch
 from dnr_core.health.introspect import COUNTED_ROWS, Declared, Described, Found
@@ -35,6 +35,8 @@ LEAST_INCLUSION: Final = 0.5
 """Share of a column's values that must be found in a parent of the same name."""
 SURE_INCLUSION: Final = 0.9
 """The same for a parent of another name: then only the data speak for it."""
+MOST_EMPTY: Final = 0.2
+"""Share of nulls from which on a key is taken for one that may be null."""
 MOST_KEY_PARTS: Final = 4
 MOST_TRIES: Final = 40
 _TIMES: Final = {"timestamp", "date"}
@@ -51,6 +53,7 @@ class KeyGuess:
     to_columns: tuple[str, ...]
     why: str
     sure: bool = True
+    required: bool = True
 
 
 @frozen
@@ -79,7 +82,7 @@ class TableGuess:
     event_why: str = ""
     loaded_at: str = ""
     created_at: str = ""
-    foreign_keys: tuple[KeyGuess, ...] = field(default=(), converter=tuple)
+    foreign_keys: tuple[KeyGuess, ...] = ()
 
 
 def guess(opened: Opened, described: Described) -> tuple[list[TableGuess], list[MoneyGuess]]:
@@ -92,7 +95,7 @@ def guess(opened: Opened, described: Described) -> tuple[list[TableGuess], list[
     tables: list[TableGuess] = []
     for table in described.tables:
         key, why = keys[table.name]
-        tables.append(_times(table, key, why, links[table.name], table.name in parents))
+        tables.append(_times(table, key, why, links[table.name], is_parent=table.name in parents))
     tables = [_through(table, tables) for table in tables]
     return tables, _money(tables)
 
@@ -191,12 +194,20 @@ def _foreign_keys(
             continue
         if len(key) == 1:
             # One guess a column: what is declared, or found earlier by its name, stays.
-            for guess_ in _single(opened, table, parent, key[0], keys[table.name][0]):
-                if guess_.columns not in taken:
-                    found.append(guess_)
+            single = _single(opened, table, parent, key[0], keys[table.name][0])
+            found += [key_ for key_ in single if key_.columns not in taken]
         elif set(key) <= set(table.columns) and key not in taken and key != keys[table.name][0]:
             found += _compared(opened, table, parent, key, key, "columns of the same names")
-    return _best(found)
+    return [_needed(table, key) for key in _best(found)]
+
+
+def _needed(table: Found, key: KeyGuess) -> KeyGuess:
+    """A key that is often null, or names its own table, may be null in sound rows."""
+    filled = min((table.filled.get(name, table.rows or 0) for name in key.columns), default=0)
+    empty = 1 - filled / table.rows if table.rows else 0.0
+    if key.to == table.name or empty > MOST_EMPTY:
+        return evolve(key, required=False, why=f"{key.why}; null in {100 * empty:.1f} % of rows")
+    return key
 
 
 def _is_there(key: Declared, described: Described) -> bool:
@@ -220,9 +231,11 @@ def _single(
         if _flat(column) in names:
             why = "same name" if _flat(column) == _flat(key) else f"named after {parent.name}"
             found += _compared(opened, table, parent, (column,), (key,), why)
-        elif kind == "string" and parent.columns[key] == "string" and not KEYLIKE.search(key + "_"):
-            if 1 < table.distinct.get(column, 0) <= 2 * parent.distinct.get(key, 0):
-                found += _compared(opened, table, parent, (column,), (key,), "")
+        elif kind == parent.columns[key] == "string" and 1 < table.distinct.get(
+            column, 0
+        ) <= 2 * parent.distinct.get(key, 0):
+            # Numbers of any two tables overlap; texts seldom do by chance.
+            found += _compared(opened, table, parent, (column,), (key,), "")
     return found
 
 
@@ -293,7 +306,7 @@ def _percent(why: str) -> float:
 
 
 def _times(
-    table: Found, key: tuple[str, ...], key_why: str, links: list[KeyGuess], is_parent: bool
+    table: Found, key: tuple[str, ...], key_why: str, links: list[KeyGuess], *, is_parent: bool
 ) -> TableGuess:
     times = [name for name, kind in table.columns.items() if kind in _TIMES]
     loaded = next((name for name in times if LOADED.search(name)), "")
@@ -333,8 +346,6 @@ def _times(
 
 def _through(table: TableGuess, tables: list[TableGuess]) -> TableGuess:
     """A table without time, with a key of a fact table, happened when that one did."""
-    from attrs import evolve
-
     if table.kind == "fact":
         return table
     by_name = {other.found.name: other for other in tables}

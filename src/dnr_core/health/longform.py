@@ -7,7 +7,7 @@ quantiles and freshness are computed for each span by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 LAG_METRICS: Final[tuple[Metric, ...]] = ("lag_p50_minutes", "lag_p95_minutes")
-_COUNTED: Final = ("numerator", "denominator")
+ROWS: Final[tuple[str, Metric]] = ("", "rows")
+FK_METRICS: Final[tuple[Metric, ...]] = ("fk_failure", "fk_missing", "fk_temporal")
 
 
 @frozen
@@ -73,13 +74,12 @@ def share_metrics(counts: Counts) -> Iterator[tuple[str, Metric]]:
         yield "", "key_null"
         for column in table.required_keys:
             yield column, "key_null"
-    for metric in ("fk_failure", "fk_missing", "fk_temporal"):
-        name = cast("Metric", metric)
-        if not frame.keys or (metric == "fk_temporal" and not counts.affected_bits(name, "")):
+    for name in FK_METRICS:
+        if not frame.keys or (name == "fk_temporal" and not counts.affected_bits(name, "")):
             continue
         yield "", name
         for key in frame.keys:
-            if metric != "fk_temporal" or counts.affected_bits(name, key.label):
+            if name != "fk_temporal" or counts.affected_bits(name, key.label):
                 yield key.label, name
     if table.business_key:
         yield "", "duplicate"
@@ -136,7 +136,7 @@ def lines(measured: Measured, span: Span) -> list[Line]:
     """Return the lines of a table by local day over the history."""
     counts = measured.counts
     found: list[Line] = []
-    for column, metric in [("", cast("Metric", "rows")), *share_metrics(counts)]:
+    for column, metric in [ROWS, *share_metrics(counts)]:
         figures = daily(counts, column, metric)
         for place, day in enumerate(figures.days.tolist()):
             if day > span.last or (day != NO_DAY and figures.denominator[place] == 0):
@@ -228,7 +228,7 @@ def totals(measured: Measured, span: Span, scope: str) -> list[Line]:
     first = NO_DAY if scope == "history" else span.window
     found: list[Line] = []
     rows_lagged: int | None = None
-    for column, metric in [("", cast("Metric", "rows")), *share_metrics(counts)]:
+    for column, metric in [ROWS, *share_metrics(counts)]:
         figures = daily(counts, column, metric)
         inside = (figures.days >= first) & (figures.days <= span.last)
         numerator = int(figures.numerator[inside].sum())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
-from attrs import field, frozen
+from attrs import frozen
 
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.local_time import LocalClock
@@ -88,7 +88,7 @@ class Frame:
     keys: tuple[ForeignKey, ...]
     has_event: bool
     has_lag: bool
-    not_measured: tuple[NotMeasured, ...] = field(converter=tuple)
+    not_measured: tuple[NotMeasured, ...]
 
     @property
     def mark_columns(self) -> tuple[str, ...]:

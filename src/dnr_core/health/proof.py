@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import ibis
 import sqlglot as sg
@@ -321,5 +321,5 @@ def explain(
     first = None if length is None else last - length + 1
     if day is not None:
         first = last = day_number(day)
-    asked = Question(schema, cast("Metric", metric), column, first, last)
+    asked = Question(schema, metric, column, first, last)
     return proof(warehouse, setup.clock, setup.limits, asked, settings.report.example_keys)

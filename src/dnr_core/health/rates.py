@@ -61,9 +61,9 @@ def find_spikes(tables: list[Measured], span: Span, least_rise: float) -> RateFi
             series = _series(measured, kind, metric, column, span)
             if series.days:
                 judged.append(series)
-            else:
-                why = "too few rows a day to find spikes"
-                too_few.append(NotMeasured(measured.name, column, kind, why))
+            elif measured.name not in {line.table for line in too_few}:
+                why = "too few rows a day to find spikes, drops, gaps or surges"
+                too_few.append(NotMeasured(measured.name, "", "incidents", why))
     p_values = [day.p_value for series in judged for day in series.days]
     limit = benjamini_hochberg(p_values)
     found: list[DetectedIncident] = []

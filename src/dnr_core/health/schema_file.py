@@ -275,7 +275,7 @@ def _event(reader: _Reader, content: Any, path: str, names: list[str]) -> EventT
         for one in columns:
             reader.known(one, path, names, "column of it")
         return EventTime(columns)
-    return EventTime(columns, reader.text(through, f"{path}.through"))
+    return EventTime(columns, through=reader.text(through, f"{path}.through"))
 
 
 def _foreign_key(reader: _Reader, content: Any, path: str, names: list[str]) -> ForeignKey:
@@ -353,8 +353,8 @@ def _money(reader: _Reader, content: Any, tables: list[Table]) -> tuple[RevenueS
                 table,
                 Amount(
                     amount,
-                    reader.number(part.get("divide_by", 1), f"{path}.divide_by"),
-                    reader.number(part.get("minor_units", 100), f"{path}.minor_units"),
+                    divide_by=reader.number(part.get("divide_by", 1), f"{path}.divide_by"),
+                    minor_units=reader.number(part.get("minor_units", 100), f"{path}.minor_units"),
                 ),
                 time=None if time is None else reader.text(time, f"{path}.time"),
                 where=_where(reader, part.get("where") or [], f"{path}.where", own),
