@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+
 from dnr_core.comms.tables import SLACK_MESSAGES, empty
 from dnr_core.config.settings import PrefilterSettings
 from dnr_core.demand.corpus import open_corpus
@@ -28,15 +29,14 @@ from dnr_core.plugins import load_plugins
 PER_THREAD = 5
 BATCH = 500_000
 
-WORDS = (
-    "anyone seen the numbers for last week because they look off to me and I wonder whether that"
-    " is only my view or what others see as well when they open it in the morning thanks a lot for"
-    " a look at it when you have a minute and sorry for the noise in this channel today we can talk"
-    " it through after the call if that is easier for you and the team"
-).split()
-RARE = (
-    "stale duplicates orphans backfill dashboard payouts fact_payment lunch parking report".split()
+FILLER = (
+    "anyone seen the news for last week because they look off to me and I wonder whether that is only"
+    " my view or what others see as well when they come in the morning thanks a lot for a look at it"
+    " when you have a minute and sorry for the noise in here today we can talk it through after the"
+    " call if that is easier for you and the team"
 )
+MEANT = "stale duplicates orphans backfill dashboard payouts fact_payment lunch parking report"
+WORDS, RARE = FILLER.split(), MEANT.split()
 
 
 def write_messages(folder: Path, count: int) -> None:

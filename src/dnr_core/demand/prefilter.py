@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from dnr_core.config.settings import PrefilterSettings
-    from dnr_core.demand.lexicon import Lexicon
+    from dnr_core.demand.lexicon import Lexicon, Term
     from dnr_core.model import DetectedIncident
 
 MOST_REASONS: Final = 24
@@ -52,27 +52,30 @@ FROM chosen
 """
 
 # Which term of the lexicon a hit is. What the pattern found and is no word of it is a figure.
-TERM_OF_HIT: Final = r"""
-CASE WHEN regexp_replace(lower(hit), '\s+', ' ', 'g') IN (SELECT term FROM terms)
-     THEN regexp_replace(lower(hit), '\s+', ' ', 'g') ELSE '#' END
+# Mapped once a distinct hit, of which there are few.
+TERMS_OF_HITS: Final = r"""
+SELECT hit, rank, grp, root_weight, reply_weight
+FROM (SELECT hit, regexp_replace(lower(hit), '\s+', ' ', 'g') AS term
+      FROM (SELECT DISTINCT hit FROM found)) AS said
+JOIN terms ON terms.term = CASE WHEN said.term IN (SELECT term FROM terms) THEN said.term ELSE '#' END
+"""
+
+_FOUND: Final = """
+CREATE OR REPLACE TEMP TABLE found AS
+SELECT source, item_id, is_root OR message_id IN (
+         SELECT root_id FROM firsts SEMI JOIN strays USING (source, item_id)
+       ) AS is_root,
+       unnest(list_distinct(regexp_extract_all(text, $pattern, 0, 'i'))) AS hit
+FROM messages
 """
 
 _HITS: Final = f"""
 CREATE OR REPLACE TEMP TABLE hits AS
-WITH found AS (
-  SELECT source, item_id, is_root, message_id,
-         unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
-  FROM messages
-), placed AS (
-  SELECT source, item_id, {TERM_OF_HIT} AS term,
-         bool_or(is_root OR message_id IN (
-           SELECT root_id FROM firsts SEMI JOIN strays USING (source, item_id)
-         )) AS in_root
-  FROM found GROUP BY ALL
-)
-SELECT source, item_id, term, grp,
-       CASE WHEN in_root THEN root_weight ELSE reply_weight END AS points
-FROM placed JOIN terms USING (term)
+WITH known AS ({TERMS_OF_HITS})
+SELECT source, item_id, rank, any_value(grp) AS grp,
+       CASE WHEN bool_or(is_root) THEN any_value(root_weight) ELSE any_value(reply_weight) END
+         AS points
+FROM found JOIN known USING (hit) GROUP BY source, item_id, rank
 """  # noqa: S608  what is pasted in is a constant of this module
 
 _SCORES: Final = """
@@ -82,9 +85,10 @@ WITH words AS (
          coalesce(sum(points) FILTER (grp NOT IN ('near_miss', 'sql')), 0)
            + greatest(coalesce(sum(points) FILTER (grp = 'near_miss'), 0), $near_miss_least)
            + CASE WHEN bool_or(grp = 'sql') THEN $sql ELSE 0 END AS points,
-         list(concat(CASE WHEN grp IN ('data', 'alias', 'context') THEN 'term' ELSE grp END,
-                     ':', term) ORDER BY abs(points) DESC, term)[:$most] AS reasons
+         list_sort(list(rank))[:$most] AS ranks
   FROM hits GROUP BY source, item_id
+), names AS (
+  SELECT list(reason ORDER BY rank) AS reasons_by_rank FROM terms
 ), signals AS (
   SELECT source, item_id, bool_or(has_code) AS code, bool_or(has_link) AS link
   FROM messages WHERE has_code OR has_link GROUP BY source, item_id
@@ -92,7 +96,7 @@ WITH words AS (
   SELECT source, item_id
   FROM firsts ASOF JOIN reach ON firsts.ts >= reach.begins WHERE firsts.ts < reach.ends
 ), named AS (
-  SELECT source, item_id, "table" FROM hits JOIN term_tables USING (term) GROUP BY ALL
+  SELECT DISTINCT source, item_id, "table" FROM hits JOIN term_tables USING (rank)
 ), near_table AS (
   SELECT source, item_id, min(named."table") AS "table"
   FROM named JOIN firsts USING (source, item_id)
@@ -108,13 +112,15 @@ SELECT firsts.source, firsts.item_id, thread_id, root_id, firsts.ts, channel, fi
            WHEN near.item_id IS NOT NULL THEN $incident ELSE 0 END
     + coalesce(role_weights.weight, 0)
   ))::INTEGER AS points,
-  list_concat(coalesce(words.reasons, []::VARCHAR[]), list_filter([
+  list_concat(
+    coalesce(list_transform(words.ranks, lambda rank: reasons_by_rank[rank]), []::VARCHAR[]),
+    list_filter([
     CASE WHEN code THEN 'code' END, CASE WHEN link THEN 'link' END,
     CASE WHEN near_table."table" IS NOT NULL THEN concat('incident:', near_table."table")
          WHEN near.item_id IS NOT NULL THEN 'incident' END,
     CASE WHEN coalesce(role_weights.weight, 0) <> 0 THEN concat('role:', role) END
   ], lambda reason: reason IS NOT NULL)) AS reasons
-FROM firsts
+FROM firsts CROSS JOIN names
 LEFT JOIN words USING (source, item_id)
 LEFT JOIN signals USING (source, item_id)
 LEFT JOIN near USING (source, item_id)
@@ -181,7 +187,8 @@ def prefilter(
         table_reach=table_reach,
     ):
         connection.execute(_FIRSTS)
-        connection.execute(_HITS, {"pattern": lexicon.pattern})
+        connection.execute(_FOUND, {"pattern": lexicon.pattern})
+        connection.execute(_HITS)
         connection.execute(_SCORES, {**chosen, "most": MOST_REASONS})
         connection.execute(
             _ITEMS,
@@ -191,7 +198,7 @@ def prefilter(
                 "fallback": settings.fallback_per_channel_day,
             },
         )
-    for table in ("hits", "scored", "firsts", "strays"):
+    for table in ("found", "hits", "scored", "firsts", "strays"):
         connection.execute(f"DROP TABLE {table}")
 
 
@@ -210,27 +217,45 @@ def all_items(connection: duckdb.DuckDBPyConnection) -> pa.Table:
 
 
 def term_rows(lexicon: Lexicon) -> pa.Table:
-    """Return the lexicon as rows: term, group, weight at the root and in replies."""
+    """Return the lexicon as rows: term, rank, group, weights at the root and in replies, reason.
+
+    Ranks count from 1, the weightiest term first.
+    """
 
     def weight(group: str, place: str) -> int:
         # The signal of SQL counts once an item, however many of its words stand there.
         return 0 if group == "sql" else lexicon.weights[f"{group}_{place}"]
 
+    terms = _ranked(lexicon)
     return pa.table(
         {
-            "term": pa.array([t.text for t in lexicon.terms], pa.string()),
-            "grp": pa.array([t.group for t in lexicon.terms], pa.string()),
-            "root_weight": pa.array([weight(t.group, "root") for t in lexicon.terms], pa.int32()),
-            "reply_weight": pa.array([weight(t.group, "reply") for t in lexicon.terms], pa.int32()),
+            "term": pa.array([t.text for t in terms], pa.string()),
+            "rank": pa.array(range(1, len(terms) + 1), pa.int32()),
+            "grp": pa.array([t.group for t in terms], pa.string()),
+            "root_weight": pa.array([weight(t.group, "root") for t in terms], pa.int32()),
+            "reply_weight": pa.array([weight(t.group, "reply") for t in terms], pa.int32()),
+            "reason": pa.array([f"{_KINDS.get(t.group, t.group)}:{t.text}" for t in terms]),
         }
     )
 
 
+_KINDS: Final = {"data": "term", "alias": "term", "context": "term"}
+
+
+def _ranked(lexicon: Lexicon) -> list[Term]:
+    return sorted(
+        lexicon.terms,
+        key=lambda t: (-abs(lexicon.weights.get(f"{t.group}_root", 0)), t.text),
+    )
+
+
 def _term_tables(lexicon: Lexicon) -> pa.Table:
-    pairs = [(term.text, table) for term in lexicon.terms for table in term.tables]
+    pairs = [
+        (rank, table) for rank, term in enumerate(_ranked(lexicon), 1) for table in term.tables
+    ]
     return pa.table(
         {
-            "term": pa.array([text for text, _ in pairs], pa.string()),
+            "rank": pa.array([rank for rank, _ in pairs], pa.int32()),
             "table": pa.array([table for _, table in pairs], pa.string()),
         }
     )

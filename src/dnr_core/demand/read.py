@@ -12,7 +12,7 @@ from attrs import frozen
 from dnr_core.demand.corpus import fetch, registered
 from dnr_core.demand.lexicon import Lexicon
 from dnr_core.demand.pack import Message
-from dnr_core.demand.prefilter import TERM_OF_HIT, term_rows
+from dnr_core.demand.prefilter import TERMS_OF_HITS, term_rows
 from dnr_core.demand.text import MOST_CHARACTERS
 from dnr_core.demand.weights import Stratum
 
@@ -25,15 +25,14 @@ _MESSAGES: Final = f"""
 WITH chosen AS (
   SELECT source, item_id, message_id, ts, user_id, left(text, $most) AS text
   FROM messages SEMI JOIN wanted USING (source, item_id)
-), words AS (
-  SELECT DISTINCT item_id, message_id, term FROM (
-    SELECT item_id, message_id, {TERM_OF_HIT} AS term
-    FROM (SELECT item_id, message_id, unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
-          FROM chosen)
-  )
-), points AS (
+), found AS (
+  SELECT item_id, message_id, unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
+  FROM chosen
+), known AS ({TERMS_OF_HITS}),
+points AS (
   SELECT item_id, message_id, sum(root_weight)::BIGINT AS points
-  FROM words JOIN terms USING (term) GROUP BY ALL
+  FROM (SELECT DISTINCT item_id, message_id, rank, root_weight FROM found JOIN known USING (hit))
+  GROUP BY ALL
 )
 SELECT item_id, message_id, coalesce(epoch_us(ts), 0) AS ts_us, text,
        coalesce(points, 0) AS points, coalesce(role, '') = 'exec' AS is_exec, '' AS sql

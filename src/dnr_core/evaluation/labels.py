@@ -107,6 +107,20 @@ class LabelScores:
         """True where every gate passed."""
         return all(gate.passed for gate in self.gates)
 
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the gates that did not pass."""
+        return tuple(gate.name for gate in self.gates if not gate.passed)
+
+    def __str__(self) -> str:
+        """A line for each gate, for a person."""
+        lines = []
+        for gate in self.gates:
+            measured = "not measured" if gate.value is None else f"{gate.value:.3f}"
+            verdict = "passed" if gate.passed else "failed"
+            lines.append(f"{gate.name:<14}{measured:>14}   at least {gate.least:.2f}   {verdict}")
+        return "\n".join(lines)
+
     def _repr_html_(self) -> str:
         return render_labels(self.summary, self.tasks, whole_page=False)
 
