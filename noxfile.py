@@ -82,7 +82,7 @@ def wheels(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """Open the report pages in a real Chromium (installed here where it is missing)."""
-    install_all(session, "playwright")
+    install_all(session, "playwright", "pypdf")
     if shutil.which("chromium") is None:
         session.run("apt-get", "update", "-qq", external=True)
         session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context
+
+SOURCE_NOUNS: Final = {"slack": "threads", "email": "emails", "nlq": "questions"}
 
 
 def place_document(context: Context, *, source: str, synthetic: bool) -> dict[str, Any]:
@@ -31,32 +33,27 @@ def place_document(context: Context, *, source: str, synthetic: bool) -> dict[st
 
 
 def _seen(context: Context) -> list[str]:
-    parts = []
+    """Say how much was seen: first what was seen in full, then what in part, then the spend."""
+    whole, partly = [], []
     measures = context.measures
     if measures:
         rows = [
-            (measures.totals[t, "rows"].numerator, t)
-            for t in measures.tables
-            if (t, "rows") in measures.totals
+            (measures.totals[table, "rows"].numerator, table)
+            for table in measures.tables
+            if (table, "rows") in measures.totals
         ]
-        if rows:
-            most, table = max(rows, key=lambda pair: (pair[0], pair[1]))
-            parts.append(f"all {say.short_number(most)} {context.title(table)} of the window")
-    if context.demand:
-        names = {"slack": "threads", "email": "emails", "nlq": "questions"}
-        for source in context.demand.coverage:
-            if source.items:
-                noun = names.get(source.source, source.source)
-                seen = (
-                    "all"
-                    if source.decided >= source.items
-                    else f"{say.percent(source.coverage)} of"
-                )
-                parts.append(f"{seen} {say.count(source.items)} {noun}")
-        spend = spend_text(context)
-        if spend:
-            parts.append(spend)
-    return parts
+        most, table = max(rows, default=(0.0, ""))
+        if most:
+            whole.append(f"{say.short_number(most)} {context.title(table)} of the window")
+    for source in context.demand.coverage if context.demand else ():
+        noun = SOURCE_NOUNS.get(source.source, source.source)
+        if source.items and source.decided >= source.items:
+            whole.append(f"{say.count(source.items)} {noun}")
+        elif source.items:
+            partly.append(f"{say.percent(source.coverage)} of {say.count(source.items)} {noun}")
+    seen = [f"all {', '.join(whole)}"] if whole else []
+    spend = spend_text(context)
+    return [*seen, *partly, *([spend] if spend else [])]
 
 
 def spend_text(context: Context) -> str:

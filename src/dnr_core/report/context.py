@@ -15,6 +15,7 @@ from dnr_core.model.health import HealthResult
 from dnr_core.model.need import Need, RankedNeed, Ranking
 from dnr_core.ranking import need_title, table_title
 from dnr_core.ranking.measures import Measures
+from dnr_core.ranking.talk import NO_THEME
 from dnr_core.report import wording as say
 
 
@@ -38,8 +39,9 @@ class Context:
         """Items of demand that have a theme, in the order of time and id."""
         if self.demand is None:
             return []
-        rows = [row for row in self.demand.items.to_pylist() if row["theme"] not in {"", "none"}]
-        rows = [row for row in rows if row["theme"]]
+        rows = [
+            row for row in self.demand.items.to_pylist() if (row["theme"] or "") not in NO_THEME
+        ]
         return sorted(
             rows,
             key=lambda row: (

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+_SPACE: Final = re.compile(r"[ \t\r\n\f\v\x85\u2028\u2029]+")
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#|~])")
 
 Document = Mapping[str, Any]
@@ -13,7 +14,7 @@ Document = Mapping[str, Any]
 
 def escaped(text: object) -> str:
     """Return text in which Markdown and HTML have no meaning, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+    return _SPECIAL.sub(r"\\\1", _SPACE.sub(" ", str(text)).strip())
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

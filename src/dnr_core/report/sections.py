@@ -10,6 +10,7 @@ from dnr_core.model.health import MonthlyFigure
 from dnr_core.model.need import RankedNeed
 from dnr_core.model.themes import THEME_TITLES, THEMES
 from dnr_core.ranking import at_risk
+from dnr_core.ranking.talk import NO_THEME
 from dnr_core.report import facts
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context
@@ -140,7 +141,11 @@ def themes_document(context: Context) -> dict[str, Any]:
     shares = {(s.source, s.theme): s for s in demand.shares if not s.table}
     names = dict.fromkeys([*THEMES, *(s.theme for s in demand.shares if not s.table)])
     sources = [source.source for source in demand.coverage if source.items]
-    rows = [_theme_row(shares, theme, sources) for theme in names if ("all", theme) in shares]
+    rows = [
+        _theme_row(shares, theme, sources)
+        for theme in names
+        if ("all", theme) in shares and theme not in NO_THEME
+    ]
     rows.sort(key=lambda row: (-row["share"], row["theme"]))
     return {
         "status": "measured",
@@ -272,6 +277,7 @@ def voices_document(context: Context, ranked: RankedNeed) -> list[dict[str, Any]
     rows.sort(
         key=lambda row: (
             not row["unmet"],
+            -round(row["theme_confidence"] or 0.0, 2),
             -(row["day"] or date.min).toordinal(),
             row["source"],
             row["item_id"],

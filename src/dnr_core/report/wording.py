@@ -48,7 +48,7 @@ def plain(number: Decimal) -> str:
 
 def short_number(value: float, digits: int = 2) -> str:
     """Write a number with few significant digits over a thousand: 1,234,567 is "1.2M"."""
-    if abs(value) < 1000:
+    if abs(round(value)) < 1000:
         return plain(Decimal(round(value)))
     rounded = significant(value, digits)
     for step, suffix in ((9, "B"), (6, "M"), (3, "k")):
