@@ -243,8 +243,9 @@ def _record(
     if not text:
         unread.note(row.where, "it has no question and no SQL")
         return None
-    at_us = _instant_us(values.get("ts"))
-    if at_us is None and values.get("ts") not in {None, ""}:
+    given = values.get("ts")
+    at_us = _instant_us(given)
+    if at_us is None and given is not None and given != "":
         unread.note(row.where, "it has a time that cannot be read")
         return None
     if at_us is None:
