@@ -79,7 +79,7 @@ _PRICES: Final = Amounts.of(
     [(median * factor // 100, 650) for _, median, _ in TOPS for factor in _FACTORS]
 )
 _SELLER_ROUNDS: Final = 4
-_STAPLES: Final = 8
+STAPLES: Final = 8
 """Of this many batches, the first is always on sale, so that every order finds one."""
 
 
@@ -116,13 +116,19 @@ class Batches:
     created: I64
     ended: I64
 
+    def put(self, where: I64, others: Batches) -> None:
+        """Set the batches at these positions."""
+        self.number[where] = others.number
+        self.created[where] = others.created
+        self.ended[where] = others.ended
+
 
 def batches(company: Company, number: I64) -> Batches:
     """Return those batches. Two in three stay, the others go after one to 25 months."""
     created = listings(company).created(number * BATCH + 1)
     stream = stream_of(company, "dim_listing", "life")
     born = company_clock(company).day(created)
-    stays = (number % _STAPLES == 0) | (stream.child("stays").below(number, 100) < 65)
+    stays = (number % STAPLES == 0) | (stream.child("stays").below(number, 100) < 65)
     ended = np.where(stays, 10**6, born + 30 + stream.child("days").below(number, 720))
     return Batches(number, created, ended)
 
@@ -133,7 +139,7 @@ def status_on(company: Company, batch: Batches, day: I64 | int) -> NDArray[np.ui
     number = batch.number
     week = (day + stream.child("phase").below(number, 7)) // 7
     spell = stream.child("kind").below(number * 8192 + week, 1000)
-    spell = np.where(number % _STAPLES == 0, 999, spell)
+    spell = np.where(number % STAPLES == 0, 999, spell)
     code = np.where(spell < 45, PAUSED, np.where(spell < 75, SOLD_OUT, ACTIVE))
     return np.where(day >= batch.ended, REMOVED, code).astype(np.uint8)
 

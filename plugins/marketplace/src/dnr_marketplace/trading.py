@@ -36,6 +36,7 @@ from dnr_marketplace.catalogue import (
     BATCH,
     DAYTIME,
     FEE_BPS,
+    STAPLES,
     Batches,
     batches,
     leaf_of,
@@ -68,7 +69,6 @@ _SHIPPING_CENTS: Final = np.array([0, 399, 599, 899, 1299], dtype=np.int64)
 _COUNTRY: Final = Mix.of((700, 80, 40, 60, 40, 40, 25, 15))
 _LOW: Final = np.uint64(32)
 _BATCH_ROUNDS: Final = 3
-_STAPLES: Final = 8
 
 
 def buyers(company: Company) -> Arrivals:
@@ -113,20 +113,21 @@ def _baskets(company: Company, known: Events, happened: Happenings) -> Baskets:
     stream = stream_of(company, "fact_order", "batch")
     appeal = stream_of(company, "dim_listing", "appeal")
 
-    number = np.zeros_like(ids)
+    batch = Batches(np.zeros_like(ids), np.zeros_like(ids), np.zeros_like(ids))
     open_ = np.arange(len(ids))
     for attempt in range(_BATCH_ROUNDS):
         draws = stream.child(attempt).bits(ids[open_])
         one, two = below(draws, whole[open_]), below(draws << _LOW, whole[open_])
         chosen = busier(one, two, appeal.bits(np.concatenate([one, two])))
-        number[open_] = chosen
-        sold = status_on(company, batches(company, chosen), day[open_]) == ACTIVE
-        open_ = open_[~sold]
+        candidate = batches(company, chosen)
+        batch.put(open_, candidate)
+        open_ = open_[status_on(company, candidate, day[open_]) != ACTIVE]
     # Whoever has found nothing on sale by now takes the nearest batch that always is.
-    number[open_] -= number[open_] % _STAPLES
+    staple = batch.number[open_] - batch.number[open_] % STAPLES
+    batch.put(open_, batches(company, staple))
     size = np.minimum(BATCH, up)
     lines = 1 + _LINES.pick(stream.child("lines").bits(ids)).astype(np.int64)
-    return Baskets(batches(company, number), size, np.minimum(lines, size))
+    return Baskets(batch, size, np.minimum(lines, size))
 
 
 @frozen(eq=False)
