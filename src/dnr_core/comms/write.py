@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import Any, Final
@@ -11,9 +11,11 @@ from typing import Any, Final
 from attrs import frozen
 
 from dnr_core.comms.clock import WEEKDAYS, WorkClock
+from dnr_core.comms.draw import Draw
 from dnr_core.comms.threads import Cause, Planned
 from dnr_core.comms.topics import Topic
 from dnr_core.model import Archetype, CommsStyle, Request
+from dnr_core.model.themes import THEME_TITLES
 
 KINDS: Final = {"slack": "slack_thread", "email": "email", "nlq": "nlq"}
 MAX_TOKENS: Final = {"slack": 1200, "email": 420, "nlq": 220}
@@ -21,6 +23,8 @@ MAX_TOKENS: Final = {"slack": 1200, "email": 420, "nlq": 220}
 TEXT_TOKENS: Final = {"slack": 80, "email": 180, "nlq": 30}
 """Most tokens of one text, by source; a longer one is cut after a sentence."""
 CHARS_PER_TOKEN: Final = 4
+_WORDS_A_SLOT: Final = 2
+_TITLES: Final[Mapping[str, str]] = {str(theme): title for theme, title in THEME_TITLES.items()}
 
 SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -64,25 +68,16 @@ class Briefs:
     def __init__(self, archetype: Archetype, style: CommsStyle, clock: WorkClock) -> None:
         self._archetype = archetype
         self._clock = clock
-        # The parts that all briefs share are turned into JSON once.
-        shared = {
-            "style": {
-                "name": style.name,
-                "vocabulary": {key: list(words) for key, words in style.vocabulary.items()},
-                "traits": dict(style.traits),
-                "instructions": style.instructions,
-            },
-            "vocabulary": {key: list(words) for key, words in archetype.vocabulary.items()},
-        }
-        self._shared = json.dumps(shared, ensure_ascii=False, sort_keys=True)[1:-1]
+        self._style = style
 
     def request(self, item: Planned) -> Request:
         """Return the request for one item's words."""
-        own = json.dumps(self._brief(item), ensure_ascii=False, sort_keys=True)
         return Request(
             purpose="write",
             instructions=instructions(),
-            item=f"{own[:-1]}, {self._shared}}}",
+            item=json.dumps(
+                self._brief(item), ensure_ascii=False, sort_keys=True, separators=(",", ":")
+            ),
             schema=SCHEMA,
             max_tokens=MAX_TOKENS[item.source],
         )
@@ -99,9 +94,11 @@ class Briefs:
 
     def _brief(self, item: Planned) -> dict[str, Any]:
         topic = item.topic or Topic(None, "")
+        draw = Draw(item.seed, "vocabulary")
         return {
             "kind": KINDS[item.source],
             "theme": topic.theme,
+            "theme_title": _TITLES.get(topic.theme or ""),
             "relevance": item.relevance,
             "band": item.band,
             "table": topic.table or None,
@@ -125,6 +122,13 @@ class Briefs:
             "incident": self._incident(item.cause, item.at_us),
             "seed": item.seed,
             "variant": item.variant,
+            "style": {
+                "name": self._style.name,
+                "instructions": self._style.instructions,
+                "traits": dict(self._style.traits),
+                "vocabulary": _some(self._style.vocabulary, draw),
+            },
+            "vocabulary": _some(self._archetype.vocabulary, draw),
         }
 
     def _incident(self, cause: Cause | None, at_us: int) -> dict[str, Any] | None:
@@ -137,6 +141,11 @@ class Briefs:
             "weekday": WEEKDAYS[begun.weekday()],
             "days_ago": (self._clock.local(at_us).date() - begun.date()).days,
         }
+
+
+def _some(vocabulary: Mapping[str, Sequence[str]], draw: Draw) -> dict[str, list[str]]:
+    """Return a few words of each slot: a brief is paid for by the word, once an item."""
+    return {slot: draw.sample(words, _WORDS_A_SLOT) for slot, words in sorted(vocabulary.items())}
 
 
 def read_answer(item: Planned, value: Mapping[str, Any]) -> Written | None:
