@@ -91,7 +91,8 @@ class BatchServer:
                 "usage": {"prompt_tokens": 100, "completion_tokens": 9, "total_tokens": 109},
             }
             response = {"status_code": 200, "body": body}
-        return json.dumps({"custom_id": asked["custom_id"], "response": response, "error": None})
+        entry = {"custom_id": asked["custom_id"], "response": response, "error": None}
+        return json.dumps(entry, ensure_ascii=False)
 
     def _handler(service) -> type[BaseHTTPRequestHandler]:  # noqa: N805
         class Handler(BaseHTTPRequestHandler):
@@ -136,7 +137,8 @@ def test_a_job_is_uploaded_polled_and_read(
     service: BatchServer, make_provider_at: Any, requests_for: Any, tmp_path: Path
 ) -> None:
     """Each line has the same strict body as a single call; answers come back by their number."""
-    service.answers = {"b": '{"theme": "wrong", "confidence": 1}', "c": 500, "d": None, "e": "no"}
+    bad = "no \u2028 JSON"
+    service.answers = {"b": '{"theme": "wrong", "confidence": 1}', "c": 500, "d": None, "e": bad}
     provider = make_provider_at(service.url)
     assert isinstance(provider, BatchProvider)
     assert provider.batch_price == Price(0.075, 0.30)

@@ -11,7 +11,7 @@ from dnr_core.llm.outcome import Outcome
 from dnr_core.llm.sound import sound
 from dnr_core.model import Price, Provider, Request
 
-_PRIOR_PERCENT = 30
+_PRIOR_PERCENT = 25
 """Tokens to a hundred of the bound (which counts bytes) before any reply was seen."""
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import openai
-from openai.types.chat import ChatCompletion
 
 from dnr_core.errors import ProviderError, TransientProviderError
 from dnr_core.model import Price, ProviderFault, Reply
@@ -84,12 +83,13 @@ async def collect(
 
 
 def _lines(text: str, model: str) -> Iterator[tuple[int, Reply | ProviderFault]]:
-    for line in text.splitlines():
+    # Not splitlines: a text in a reply may hold other separators, unescaped.
+    for line in text.split("\n"):
         try:
             entry = json.loads(line)
             number = int(entry["custom_id"])
             response = entry["response"]
-            status = response["status_code"] if response else None
+            status = response["status_code"]
         except (ValueError, TypeError, KeyError, RecursionError):
             continue
         if status != 200:
@@ -97,7 +97,7 @@ def _lines(text: str, model: str) -> Iterator[tuple[int, Reply | ProviderFault]]
             yield number, ProviderFault(said)
             continue
         try:
-            yield number, read_reply(ChatCompletion.construct(**response["body"]), model)
-        except (TransientProviderError, TypeError, KeyError):
+            yield number, read_reply(response.get("body"), model)
+        except TransientProviderError:
             # An answer that cannot be read was charged all the same: it is as one without an answer.
             continue

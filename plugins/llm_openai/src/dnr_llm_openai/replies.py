@@ -1,33 +1,45 @@
-"""Room: plugin openai. A completion as the SDK decodes it, which is unchecked, becomes a reply."""
+"""Room: plugin openai. What a server sent, which may be anything, becomes a reply."""
 
 from __future__ import annotations
 
-from openai.types.chat import ChatCompletion
+import json
+from collections.abc import Mapping
+from typing import Any
 
 from dnr_core.model import Reply, Usage
 from dnr_llm_openai.faults import no_completion
 
 
-def read_reply(completion: object, model: str) -> Reply:
-    """Return the reply in a completion.
+def parse_reply(body: bytes, model: str) -> Reply:
+    """Return the reply in the body of an answer with status 200.
 
     Raises:
         TransientProviderError: there is no completion in it.
     """
-    # The SDK does not check what it decodes: a lying server can put anything anywhere.
-    choices = getattr(completion, "choices", None)
-    if not isinstance(completion, ChatCompletion) or not isinstance(choices, list) or not choices:
+    try:
+        completion = json.loads(body)
+    except (ValueError, RecursionError):
+        completion = None
+    return read_reply(completion, model)
+
+
+def read_reply(completion: object, model: str) -> Reply:
+    """Return the reply in a decoded completion; `model` is its name where the server tells none.
+
+    Raises:
+        TransientProviderError: there is no completion in it.
+    """
+    choices = _get(completion, "choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = _get(choice, "message")
+    if not isinstance(message, Mapping):
         raise no_completion()
-    message = getattr(choices[0], "message", None)
-    if message is None:
-        raise no_completion()
-    usage = _usage(getattr(completion, "usage", None))
-    named = getattr(completion, "model", None)
+    usage = _usage(_get(completion, "usage"))
+    named = _get(completion, "model")
     served = named if isinstance(named, str) and named else model
-    if getattr(message, "refusal", None):
+    if _get(message, "refusal"):
         return Reply(raw="", usage=usage, model=served, finish="refusal")
-    finish = getattr(choices[0], "finish_reason", None)
-    raw = _text(message)
+    finish, raw = _get(choice, "finish_reason"), _text(message)
     if finish == "length":
         return Reply(raw=raw, usage=usage, model=served, finish="length")
     if finish == "content_filter":
@@ -35,19 +47,22 @@ def read_reply(completion: object, model: str) -> Reply:
     return Reply(raw=raw, usage=usage, model=served)
 
 
+def _get(value: object, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
+
+
 def _text(message: object) -> str:
-    calls = getattr(message, "tool_calls", None)
+    calls = _get(message, "tool_calls")
     if isinstance(calls, list) and calls:
-        arguments = getattr(getattr(calls[0], "function", None), "arguments", None)
+        arguments = _get(_get(calls[0], "function"), "arguments")
         if isinstance(arguments, str):
             return arguments
-    content = getattr(message, "content", None)
+    content = _get(message, "content")
     return content if isinstance(content, str) else ""
 
 
 def _usage(found: object) -> Usage | None:
-    prompt = getattr(found, "prompt_tokens", None)
-    completion = getattr(found, "completion_tokens", None)
+    prompt, completion = _get(found, "prompt_tokens"), _get(found, "completion_tokens")
     if type(prompt) is not int or type(completion) is not int:
         return None
     return Usage(prompt_tokens=prompt, completion_tokens=completion)

@@ -54,8 +54,8 @@ class Layout:
         self._system = arguments.pop("messages")[0]
         self._arguments = arguments
 
-    def arguments(self, request: Request, model: str) -> dict[str, Any]:
-        """Return the arguments of `chat.completions.create` for one request."""
+    def body(self, request: Request, model: str) -> dict[str, Any]:
+        """Return the body of one chat completion."""
         return {
             "model": model,
             "messages": [self._system, {"role": "user", "content": request.item}],
