@@ -10,8 +10,16 @@ import pytest
 from attrs import evolve
 
 from dnr_core.errors import ConfigError, PluginError
-from dnr_core.model import DefectKind, DefectProfile, DefectRate, IncidentRate, Synthesis
-from dnr_core.warehouse import CellChange, DefectOutcome, generate_warehouse, repair
+from dnr_core.model import (
+    CellChange,
+    DefectKind,
+    DefectOutcome,
+    DefectProfile,
+    DefectRate,
+    IncidentRate,
+    Synthesis,
+)
+from dnr_core.warehouse import generate_warehouse, repair
 
 
 def swapped(shop, change):

@@ -12,6 +12,7 @@ from dnr_core.model.archetype import (
 )
 from dnr_core.model.check import Check, CheckContext, CheckResult
 from dnr_core.model.comms import CommsStyle, CommsTables
+from dnr_core.model.corruption import CellChange, DefectOutcome, DefectTask, RowCopies
 from dnr_core.model.defect import DefectKind, DefectProfile, DefectRate, IncidentRate, LagProfile
 from dnr_core.model.demand import DemandResult, SourceCoverage, ThemeShare
 from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, SloVerdict
@@ -39,6 +40,7 @@ __all__ = [
     "Amount",
     "Archetype",
     "BatchProvider",
+    "CellChange",
     "Check",
     "CheckContext",
     "CheckResult",
@@ -49,8 +51,10 @@ __all__ = [
     "Company",
     "Condition",
     "DefectKind",
+    "DefectOutcome",
     "DefectProfile",
     "DefectRate",
+    "DefectTask",
     "DemandResult",
     "DetectedIncident",
     "EventTime",
@@ -77,6 +81,7 @@ __all__ = [
     "Reply",
     "Request",
     "RevenueStream",
+    "RowCopies",
     "Schema",
     "Score",
     "Scorer",

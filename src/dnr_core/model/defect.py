@@ -83,7 +83,7 @@ class DefectKind:
 
     `metric` is the health metric that sees it, or None. `dated` kinds are incidents.
     `apply(task) -> DefectOutcome` is the callable or its dotted path
-    (`dnr_core.warehouse.corrupt` has both classes); it is pure and works on one chunk.
+    (both classes are in `dnr_core.model`); it is pure and works on one chunk.
     """
 
     name: str

@@ -1,6 +1,5 @@
 """Room: warehouse. Makes a company's tables, breaks them on plan, and keeps the truth apart."""
 
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask, RowCopies
 from dnr_core.warehouse.describe import WarehouseDescription, describe, read_incidents
 from dnr_core.warehouse.generate import WarehouseFolder, generate_warehouse
 from dnr_core.warehouse.incidents import (
@@ -13,11 +12,7 @@ from dnr_core.warehouse.plan import Plan, make_plan
 from dnr_core.warehouse.repair import repair
 
 __all__ = [
-    "CellChange",
-    "DefectOutcome",
-    "DefectTask",
     "Plan",
-    "RowCopies",
     "WarehouseDescription",
     "WarehouseFolder",
     "company_of",

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from dnr_core.errors import ConfigError
 from dnr_core.model import Table
-from dnr_core.warehouse.draw import Flags, Indices
+from dnr_core.synth.draw import Flags, Indices
 from dnr_core.warehouse.plan import Plan, Target
 
 Window = tuple[int, int]

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from dnr_core.model import DefectKind, Incident
+from dnr_core.model import CellChange, DefectKind, Incident
+from dnr_core.synth.draw import Flags, Indices, choose, exactly
 from dnr_core.warehouse.allot import (
     has_values,
     inside,
@@ -17,8 +18,6 @@ from dnr_core.warehouse.allot import (
     segment,
     wanted_rows,
 )
-from dnr_core.warehouse.corrupt import CellChange
-from dnr_core.warehouse.draw import Flags, Indices, choose, exactly
 from dnr_core.warehouse.incidents import rate_of, row_share
 from dnr_core.warehouse.lag import base_lag_us
 from dnr_core.warehouse.plan import Plan, Target

@@ -16,8 +16,8 @@ import numpy as np
 
 from dnr_core.errors import InputError
 from dnr_core.model import Archetype, Company, DefectProfile, Incident, IncidentRate, Table
+from dnr_core.synth.draw import exactly, generator, one_below
 from dnr_core.warehouse.calendar import History
-from dnr_core.warehouse.draw import exactly, generator, one_below
 from dnr_core.workspace import Manifest
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 
 from dnr_core.model import Company, LagProfile
+from dnr_core.synth.draw import Indices, below_each, choose, dithered, exactly, generator
 from dnr_core.synth.seeds import raw
-from dnr_core.warehouse.draw import Indices, below_each, choose, dithered, exactly, generator
 
 SECOND_US: Final = 1_000_000
 MINUTE_US: Final = 60 * SECOND_US

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from attrs import define, field
 
 from dnr_core.model import Table
-from dnr_core.warehouse.draw import Indices
+from dnr_core.synth.draw import Indices
 
 LEDGER_SCHEMA: Final = pa.schema(
     [

@@ -12,9 +12,17 @@ import pyarrow.compute as pc
 from attrs import define, field
 
 from dnr_core.errors import DnrError, PluginError
-from dnr_core.model import DefectKind, ForeignKey, Incident, Table, load
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
-from dnr_core.warehouse.draw import Flags, Indices, dithered, generator
+from dnr_core.model import (
+    CellChange,
+    DefectKind,
+    DefectOutcome,
+    DefectTask,
+    ForeignKey,
+    Incident,
+    Table,
+    load,
+)
+from dnr_core.synth.draw import Flags, Indices, dithered, generator
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import Tally
 

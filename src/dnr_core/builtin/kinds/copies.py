@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from dnr_core.warehouse.corrupt import DefectOutcome, DefectTask, RowCopies
-from dnr_core.warehouse.draw import below_each
+from dnr_core.model import DefectOutcome, DefectTask, RowCopies
+from dnr_core.synth.draw import below_each
 
 _SECOND_US: Final = 1_000_000
 _SOONEST_SECONDS: Final = 60

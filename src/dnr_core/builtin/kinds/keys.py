@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
-from dnr_core.warehouse.draw import Indices, one_below, shuffled
+from dnr_core.model import CellChange, DefectOutcome, DefectTask
+from dnr_core.synth.draw import Indices, one_below, shuffled
 
 
 def dealt(task: DefectTask, among: tuple[str, ...]) -> dict[str, Indices]:

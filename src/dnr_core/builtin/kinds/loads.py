@@ -6,9 +6,8 @@ from typing import Final
 
 import pyarrow as pa
 
-from dnr_core.warehouse.allot import micros
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
-from dnr_core.warehouse.draw import Indices
+from dnr_core.model import CellChange, DefectOutcome, DefectTask
+from dnr_core.synth.draw import Indices
 
 _BACKFILL_SPEED: Final = 12
 """Rows that piled up are loaded this many times faster than they came."""
@@ -25,9 +24,9 @@ def slow_down(task: DefectTask) -> DefectOutcome:
 
 def stand_still(task: DefectTask) -> DefectOutcome:
     """Load what should have loaded in the window after its end, in the same order."""
-    if task.incident is None or task.loaded_us is None or task.table.loaded_at is None:
+    if task.window_us is None or task.loaded_us is None or task.table.loaded_at is None:
         return DefectOutcome()
-    start_us, end_us = micros(task.incident.start), micros(task.incident.end)
+    start_us, end_us = task.window_us
     return _moved(task, end_us + (task.loaded_us[task.rows] - start_us) // _BACKFILL_SPEED)
 
 

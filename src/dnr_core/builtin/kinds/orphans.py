@@ -10,9 +10,8 @@ import pyarrow.compute as pc
 
 from dnr_core.builtin.kinds.keys import dealt
 from dnr_core.errors import ConfigError, PluginError
-from dnr_core.model import ForeignKey, Parent
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
-from dnr_core.warehouse.draw import Flags, Indices, exactly
+from dnr_core.model import CellChange, DefectOutcome, DefectTask, ForeignKey, Parent
+from dnr_core.synth.draw import Flags, Indices, exactly
 
 _TEMPORAL_SHARE: Final = 0.3
 _ATTEMPTS: Final = 20

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from dnr_core.builtin.kinds.keys import dealt
 from dnr_core.errors import ConfigError
-from dnr_core.warehouse.corrupt import CellChange, DefectOutcome, DefectTask
-from dnr_core.warehouse.draw import below_each
+from dnr_core.model import CellChange, DefectOutcome, DefectTask
+from dnr_core.synth.draw import below_each
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir

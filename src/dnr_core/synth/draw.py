@@ -1,4 +1,4 @@
-"""Room: warehouse. Random choice by seed and name, in integers only, so that it repeats anywhere."""
+"""Room: synth. Random choice by seed and name, in integers only, so that it repeats anywhere."""
 
 from __future__ import annotations
 

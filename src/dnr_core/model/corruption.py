@@ -1,4 +1,4 @@
-"""Room: warehouse. The contract of defect kinds: what one is given of a chunk, and what it gives back.
+"""Room: model. The contract of defect kinds: what one is given of a chunk, and what it gives back.
 
 A kind's `apply(task)` is pure: it draws from `task.rng` only and looks at nothing but the task.
 The planner chose `task.rows`; no other kind that changes values has any of them. What the
@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from attrs import frozen
 
-from dnr_core.model import Company, ForeignKey, Incident, Parent, Schema, Table
-from dnr_core.warehouse.draw import Indices
+from dnr_core.model.incident import Incident
+from dnr_core.model.schema import ForeignKey, Schema, Table
+from dnr_core.model.synthesis import Company, Parent
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+
+    Indices = np.ndarray[Any, np.dtype[np.int64]]
+    Flags = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @frozen
@@ -77,7 +81,7 @@ class DefectTask:
     parents: Mapping[str, Parent]
     changed: Callable[[str], Indices]
     """Rows whose value in a column was changed by a kind before this one."""
-    parent_times: Callable[[ForeignKey], tuple[Indices, np.ndarray[Any, np.dtype[np.bool_]]] | None]
+    parent_times: Callable[[ForeignKey], tuple[Indices, Flags] | None]
     """For each row the time of its clean parent, and whether it is known: parents of the same
     family lie in the same chunk. None where the parent is made elsewhere."""
     rounded: Callable[[Fraction, str], int]
@@ -86,3 +90,14 @@ class DefectTask:
     def foreign_key(self, label: str) -> ForeignKey | None:
         """Return the table's foreign key of that label."""
         return next((key for key in self.table.foreign_keys if key.label == label), None)
+
+    @property
+    def window_us(self) -> tuple[int, int] | None:
+        """The incident's window, start and end in microseconds since the epoch."""
+        if self.incident is None:
+            return None
+        start, end = self.incident.start, self.incident.end
+        return (
+            int(start.timestamp()) * 1_000_000 + start.microsecond,
+            int(end.timestamp()) * 1_000_000 + end.microsecond,
+        )
