@@ -51,13 +51,15 @@ SELECT source, item_id, m.thread_id AS thread_id, m.message_id AS root_id, m.ts 
 FROM chosen
 """
 
-# Which term of the lexicon a hit is. What the pattern found and is no word of it is a figure.
-# Mapped once a distinct hit, of which there are few.
+# Which term of the lexicon a hit is, looked up once a distinct hit, of which there are few. What
+# is no word of it and begins like a figure is one; other names with an underscore are none.
 TERMS_OF_HITS: Final = r"""
 SELECT hit, rank, grp, root_weight, reply_weight
 FROM (SELECT hit, regexp_replace(lower(hit), '\s+', ' ', 'g') AS term
       FROM (SELECT DISTINCT hit FROM found)) AS said
-JOIN terms ON terms.term = CASE WHEN said.term IN (SELECT term FROM terms) THEN said.term ELSE '#' END
+JOIN terms ON terms.term = CASE
+  WHEN said.term IN (SELECT term FROM terms) THEN said.term
+  WHEN NOT regexp_matches(said.term, '^[a-z_]') THEN '#' END
 """
 
 _FOUND: Final = """
