@@ -16,9 +16,9 @@ from dnr_core.model.themes import RELEVANCE, THEMES
 from dnr_llm_mock import features
 from dnr_llm_mock.classifier import THEME_COUNT, Weights
 
-FEATURES = 8_000
+FEATURES = 9_000
 LEAST_TEXTS = 3
-THEME_C = 6.0
+THEME_C = 2.0
 RELEVANCE_C = 10.0
 
 
@@ -36,7 +36,7 @@ class Example:
 @lru_cache(maxsize=50_000)
 def numbers_of(text: str) -> tuple[Counter[int], int]:
     """Feature numbers of a text with their counts, and how many parts it has."""
-    singles, pairs = features.parts(text)
+    singles, pairs, count = features.parts(text)
     counts: Counter[int] = Counter()
     concepts: set[str] = set()
     for word in singles:
@@ -46,7 +46,7 @@ def numbers_of(text: str) -> tuple[Counter[int], int]:
         counts.update(features.of_pair(*pair))
         concepts.update(features.concepts_of_pair(*pair))
     counts.update(features.of_concepts(features.bits(concepts)))
-    return counts, len(singles) + len(pairs) + 1
+    return counts, count + 1
 
 
 @frozen(eq=False)

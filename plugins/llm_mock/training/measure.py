@@ -24,9 +24,7 @@ def calibration_error(right: Sequence[bool], confidence: Sequence[float], bins: 
     """Expected calibration error: mean gap of confidence and accuracy over equal bins."""
     gap = 0.0
     for place in range(bins):
-        inside = [
-            i for i, c in enumerate(confidence) if min(bins - 1, int(c * bins)) == place
-        ]
+        inside = [i for i, c in enumerate(confidence) if min(bins - 1, int(c * bins)) == place]
         if inside:
             sure = sum(confidence[i] for i in inside) / len(inside)
             hit = sum(right[i] for i in inside) / len(inside)
@@ -38,7 +36,11 @@ def kappa(first: Sequence[str], second: Sequence[str]) -> float:
     """Cohen's kappa of two labellings (Cohen 1960)."""
     count = len(first)
     agreed = sum(a == b for a, b in zip(first, second, strict=True)) / count
-    chance = sum(
-        first.count(name) * second.count(name) for name in set(first)  # type: ignore[attr-defined]
-    ) / count**2
+    chance = (
+        sum(
+            first.count(name) * second.count(name)
+            for name in set(first)  # type: ignore[attr-defined]
+        )
+        / count**2
+    )
     return (agreed - chance) / (1 - chance) if chance < 1 else 1.0

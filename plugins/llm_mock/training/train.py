@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,9 @@ from dnr_llm_mock.classifier import THEME_COUNT, Classification, Model, Weights,
 from dnr_llm_mock.entities import entities
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dnr_llm_mock"
-PER_SKELETON = {"train": 12, "test": 20}
+PER_SKELETON = {"train": 30, "test": 20}
 SHORT_SHARE = 0.4
-GOLDEN_WEIGHT = 3.0
+GOLDEN_WEIGHT = 4.0
 FOLDS = 10
 
 
@@ -59,7 +60,9 @@ def skeleton_fold(name: str) -> int:
     return crc32(name.encode()) % FOLDS
 
 
-def cross_validated(talk: Sequence[Example], gold: Sequence[Example]) -> list[tuple[Example, list[float]]]:
+def cross_validated(
+    talk: Sequence[Example], gold: Sequence[Example]
+) -> list[tuple[Example, list[float]]]:
     """Scores of every example by a model that saw neither its skeleton nor its writer."""
     writers = sorted({example.group for example in gold})
     found: list[tuple[Example, list[float]]] = []
@@ -74,7 +77,7 @@ def cross_validated(talk: Sequence[Example], gold: Sequence[Example]) -> list[tu
         every = [*talk, *gold]
         model = Model(fit([e for e in every if not is_held(e)]))
         found += [(e, model.scores(e.text)) for e in every if is_held(e)]
-        print(f"fold {fold + 1} of {FOLDS}")
+        sys.stderr.write(f"fold {fold + 1} of {FOLDS}\n")
     return found
 
 
@@ -145,7 +148,9 @@ def unseen(model: Model) -> tuple[dict[str, Any], list[Scored]]:
         for m in made("test", PER_SKELETON["test"], seed=2)
     ]
     by = {
-        **{kind: [s for s in scored if s.kind == kind] for kind in ("slack_thread", "email", "nlq")},
+        **{
+            kind: [s for s in scored if s.kind == kind] for kind in ("slack_thread", "email", "nlq")
+        },
         **{b: [s for s in scored if s.band == b] for b in ("plain", "indirect", "no_keyword")},
     }
     return {**summary(scored), "parts": {name: summary(part) for name, part in by.items()}}, scored
@@ -222,7 +227,7 @@ def main() -> None:
     }
     text = json.dumps(scores, indent=1) + "\n"
     (PACKAGE / "golden" / "scores.json").write_text(text, encoding="utf-8")
-    print(text)
+    sys.stdout.write(text)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,12 @@ a scale a class, made by `training/train.py`; sums are exact, so the answer repe
 from __future__ import annotations
 
 import json
-import math
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
+from math import exp
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,7 @@ WEIGHTS_FILE: Final = "weights.bin"
 MAGIC: Final = b"DNRW"
 CLASSES: Final = (*THEMES, *RELEVANCE)
 THEME_COUNT: Final = len(THEMES)
+BIAS: Final = 1 << 15
 KEPT_PARTS: Final = 200_000
 """Words and pairs remembered; when there are more, all are forgotten, so memory is bounded."""
 
@@ -108,69 +109,79 @@ def unpacked(data: bytes) -> Weights:
     )
 
 
-class _Rows(dict[Any, int]):
-    """Row of each word (or pair, or set of concepts) met so far; a new one is summed once."""
+class _Parts(dict[Any, int]):
+    """Packed sum of each word (or pair) met so far; a new one is summed once."""
 
     def __init__(self, make: Callable[[Any], int]) -> None:
         super().__init__()
         self._make = make
 
     def __missing__(self, part: Any) -> int:
-        row = self[part] = self._make(part)
-        return row
+        number = self[part] = self._make(part)
+        return number
 
 
 class Model:
-    """Weights made ready to be summed by word."""
+    """Weights made ready to be summed by word.
+
+    The sums of a word for all classes, and its concepts, are fields of one whole number, so
+    that a text is scored by one `sum` over its words. A class has 32 bits, shifted by `BIAS`
+    to be positive (a word has at most some 30 features of at most 127); a concept has 16 bits
+    that count its words (a text has at most 6,000 parts).
+    """
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        self._index = {int(n): i for i, n in enumerate(weights.numbers)}
-        self._integers = weights.rows.astype(np.int32)
-        self._forget()
-
-    def _forget(self) -> None:
-        # Row 0 is all zero: a word without weight or concept.
-        self._table = np.zeros((4_096, len(CLASSES)), np.int32)
-        self._masks = np.zeros(4_096, np.int64)
-        self._used = 1
-        self._words = _Rows(self._word)
-        self._pairs = _Rows(self._pair)
-        self._concepts = _Rows(lambda mask: self._row(features.of_concepts(mask), 0))
+        rows: list[list[int]] = weights.rows.tolist()
+        self._rows = dict(zip(weights.numbers.tolist(), rows, strict=True))
+        self._concept_count = len(features.concept_bits())
+        self._layout = struct.Struct(f"<{len(CLASSES)}I{self._concept_count}H")
+        self._words = _Parts(self._word)
+        self._pairs = _Parts(self._pair)
+        self._concepts: dict[tuple[bool, ...], list[int]] = {}
 
     def _word(self, word: str) -> int:
-        return self._row(features.of_word(word), features.bits(features.concepts_of(word)))
+        return self._packed(features.of_word(word), features.concepts_of(word))
 
     def _pair(self, pair: tuple[str, str]) -> int:
-        return self._row(features.of_pair(*pair), features.bits(features.concepts_of_pair(*pair)))
+        return self._packed(features.of_pair(*pair), features.concepts_of_pair(*pair))
 
-    def _row(self, numbers: list[int], mask: int) -> int:
-        """Row of the table that holds the sum of these features' weights."""
-        known = [self._index[n] for n in numbers if n in self._index]
-        if not known and not mask:
-            return 0
-        if self._used == len(self._table):
-            self._table = np.vstack([self._table, np.zeros_like(self._table)])
-            self._masks = np.concatenate([self._masks, np.zeros_like(self._masks)])
-        self._table[self._used] = self._integers[known].sum(axis=0)
-        self._masks[self._used] = mask
-        self._used += 1
-        return self._used - 1
+    def _summed(self, numbers: list[int]) -> list[int]:
+        known = [self._rows[n] for n in numbers if n in self._rows]
+        return [sum(column) for column in zip(*known, strict=True)] or [0] * len(CLASSES)
+
+    def _packed(self, numbers: list[int], concepts: Iterable[str]) -> int:
+        mask = features.bits(concepts)
+        fields = [value + BIAS for value in self._summed(numbers)]
+        fields += [mask >> place & 1 for place in range(self._concept_count)]
+        return int.from_bytes(self._layout.pack(*fields), "little")
+
+    def _of_concepts(self, there: tuple[bool, ...]) -> list[int]:
+        found = self._concepts.get(there)
+        if found is None:
+            mask = sum(1 << place for place, is_there in enumerate(there) if is_there)
+            found = self._concepts[there] = self._summed(features.of_concepts(mask))
+        return found
 
     def scores(self, text: str) -> list[float]:
         """Score of each class, before temperature."""
-        singles, pairs = features.parts(text)
-        if len(self._words) + len(self._pairs) > KEPT_PARTS:
-            self._forget()
-        rows = [*map(self._words.__getitem__, singles), *map(self._pairs.__getitem__, pairs)]
-        mask = int(np.bitwise_or.reduce(self._masks[rows])) if rows else 0
-        rows.append(self._concepts[mask])
-        sums = self._table[rows].sum(axis=0).tolist()
-        divisor = features.scale(len(rows))
+        singles, pairs, count = features.parts(text)
+        words, twos = self._words, self._pairs
+        if len(words) + len(twos) > KEPT_PARTS:
+            words.clear()
+            twos.clear()
+            self._concepts.clear()
+        total = sum(map(words.__getitem__, singles)) + sum(map(twos.__getitem__, pairs))
+        fields = self._layout.unpack(total.to_bytes(self._layout.size, "little"))
+        together = self._of_concepts(tuple(map(bool, fields[len(CLASSES) :])))
+        divisor = features.scale(count + 1)
+        bias = BIAS * count
         weights = self._weights
         return [
-            intercept + step * total / divisor
-            for intercept, step, total in zip(weights.intercepts, weights.steps, sums, strict=True)
+            intercept + step * (field - bias + more) / divisor
+            for intercept, step, field, more in zip(
+                weights.intercepts, weights.steps, fields, together, strict=False
+            )
         ]
 
     def classify(self, text: str) -> Classification:
@@ -180,21 +191,22 @@ class Model:
     def decide(self, scores: list[float]) -> Classification:
         """The answer that follows from the scores of the classes."""
         weights = self._weights
-        themes = softmax(scores[:THEME_COUNT], weights.temperatures[0])
-        relevance = softmax(scores[THEME_COUNT:], weights.temperatures[1])
-        best = max(range(len(relevance)), key=relevance.__getitem__)
-        theme = max(range(THEME_COUNT), key=themes.__getitem__)
-        if relevance[0] < weights.need_from:
-            return Classification("none", RELEVANCE[best], 1 - relevance[0], relevance[best])
-        return Classification(THEMES[theme], RELEVANCE[best], themes[theme], relevance[best])
+        theme, sure_theme, _ = _softmax(scores[:THEME_COUNT], weights.temperatures[0])
+        best, sure, need = _softmax(scores[THEME_COUNT:], weights.temperatures[1])
+        if need < weights.need_from:
+            return Classification("none", RELEVANCE[best], round(1 - need, 6), sure)
+        return Classification(THEMES[theme], RELEVANCE[best], sure_theme, sure)
 
 
-def softmax(scores: list[float], temperature: float) -> list[float]:
-    """Probabilities, rounded to the ninth digit so that a library's last bit decides nothing."""
+def _softmax(scores: list[float], temperature: float) -> tuple[int, float, float]:
+    """The best class, its probability, and the probability of the first class.
+
+    Rounded to six digits, so that a library's last bit decides nothing.
+    """
     top = max(scores)
-    powers = [math.exp((score - top) / temperature) for score in scores]
-    total = math.fsum(powers)
-    return [round(power / total, 9) for power in powers]
+    powers = [exp((score - top) / temperature) for score in scores]
+    total = sum(powers)
+    return scores.index(top), round(1 / total, 6), round(powers[0] / total, 6)
 
 
 @cache

@@ -88,9 +88,11 @@ def _said(technical: str, aliases: Iterable[object], target: str, *, is_table: b
     names = [Name(whole, target, is_table, "exact")] if whole else []
     bare = whole[1:] if is_table and whole and whole[0] in PREFIXES else ()
     spoken = [tuple(tokens(str(alias))) for alias in aliases]
-    for words in [*spoken, *([bare] if bare else [])]:
-        if words and words != whole:
-            names.append(Name(words, target, is_table, "alias"))
+    names += [
+        Name(words, target, is_table, "alias")
+        for words in [*spoken, bare]
+        if words and words != whole
+    ]
     return names
 
 

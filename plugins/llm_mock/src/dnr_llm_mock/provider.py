@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from attrs import frozen
 
 from dnr_core.errors import ProviderError
 from dnr_core.model.llm import Price, Reply, Request, Usage
+from dnr_llm_mock.classifier import Classification, classify
+from dnr_llm_mock.entities import entities
+from dnr_llm_mock.writer import write
 
+FREE: Final = Price(0.0, 0.0)
 MODEL: Final = "mock-1"
 CHARS_PER_TOKEN: Final = 4
 # A token of any tokenizer covers at least one byte.
@@ -25,7 +30,7 @@ class MockProvider:
     """
 
     model: str = MODEL
-    price: Price | None = Price(0.0, 0.0)
+    price: Price | None = FREE
     local: bool = True
 
     async def complete(self, request: Request) -> Reply:
@@ -40,17 +45,11 @@ class MockProvider:
         """What `complete` gives, without an event loop."""
         purpose = request.purpose
         if purpose == "classify":
-            from dnr_llm_mock.classifier import classify
-
             raw = _classification(classify(request.item), request.schema)
         elif purpose == "entities":
-            from dnr_llm_mock.entities import entities
-
             found = entities(request.instructions, request.item, request.schema)
             raw = json.dumps(found, separators=(",", ":"))
         elif purpose == "write":
-            from dnr_llm_mock.writer import write
-
             raw = json.dumps(write(request.item), ensure_ascii=False, separators=(",", ":"))
         else:
             raise ProviderError(f"the offline provider has no answer for purpose {purpose!r}")
@@ -65,22 +64,26 @@ class MockProvider:
         return (len(request.instructions) + len(request.item)) * BYTES_PER_CHAR_AT_MOST
 
 
-def _classification(result: Any, schema: Mapping[str, Any]) -> str:
-    theme = _allowed(result.theme, schema, "theme", "none")
-    relevance = _allowed(result.relevance, schema, "relevance", "negative")
+def _classification(result: Classification, schema: Mapping[str, Any]) -> str:
+    properties = schema.get("properties") or {}
+    theme = _allowed(result.theme, properties.get("theme"), "none")
+    relevance = _allowed(result.relevance, properties.get("relevance"), "negative")
     return (
-        f'{{"theme":{json.dumps(theme)},"relevance":{json.dumps(relevance)},'
+        f'{{"theme":{theme},"relevance":{relevance},'
         f'"theme_confidence":{result.theme_confidence:.4f},'
         f'"relevance_confidence":{result.relevance_confidence:.4f}}}'
     )
 
 
-def _allowed(value: str, schema: Mapping[str, Any], key: str, other: str) -> str:
-    """The value where the schema allows it, else `other`, else the first that is allowed."""
-    options = schema.get("properties", {}).get(key, {}).get("enum")
+_quoted = lru_cache(maxsize=64)(json.dumps)
+
+
+def _allowed(value: str, part: Mapping[str, Any] | None, other: str) -> str:
+    """The value in JSON where the schema allows it, else `other`, else the first allowed."""
+    options = part.get("enum") if part else None
     if not options or value in options:
-        return value
-    return other if other in options else str(options[0])
+        return _quoted(value)
+    return _quoted(other if other in options else options[0])
 
 
 def make(model: str = MODEL, settings: Mapping[str, Any] | None = None) -> MockProvider:  # noqa: ARG001

@@ -158,7 +158,9 @@ class Filler:
         self._names = {
             "table": self._everyday(brief, "table", "table_names"),
             "column": self._everyday(brief, "column", "column_names"),
-            "other": tuple(filter(None, [_spoken(brief.get("other_table"), self._named)])),
+            "other": tuple(
+                filter(None, [_spoken(brief.get("other_table"), technical=self._named)])
+            ),
         }
         incident = brief.get("incident") or {}
         if incident.get("weekday"):
@@ -170,7 +172,7 @@ class Filler:
         if self._named and technical:
             return (str(technical),)
         everyday = tuple(str(word) for word in brief.get(names) or () if word)
-        return everyday or tuple(filter(None, [_spoken(technical, False)]))
+        return everyday or tuple(filter(None, [_spoken(technical, technical=False)]))
 
     def __call__(self, slot: Slot) -> str:
         """Text of a slot; a name that ends with a digit is kept apart and stays the same."""
@@ -191,7 +193,7 @@ class Filler:
 
     def _drawn(self, base: str, argument: str) -> str:
         if self._names.get(base):
-            return self._choice(self._names[base])
+            return str(self._choice(self._names[base]))
         make = _MADE.get(base)
         if make is not None:
             return make(self._random, argument)
@@ -216,11 +218,11 @@ class Filler:
         return options[int(self._random() * len(options))]
 
 
-def _spoken(name: object, named: bool) -> str:
+def _spoken(name: object, *, technical: bool) -> str:
     if not name:
         return ""
     text = str(name)
-    if named:
+    if technical:
         return text
     for prefix in ("fact_", "dim_", "snapshot_"):
         text = text.removeprefix(prefix)
@@ -270,6 +272,13 @@ def _ticket(random: Callable[[], float], _argument: str) -> str:
     return f"{('DATA', 'REQ', 'OPS', 'BI')[int(random() * 4)]}-{number(random, 100, 4999)}"
 
 
+MONTHS: Final = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # noqa: SIM905
+
+
+def _date(random: Callable[[], float], _argument: str) -> str:
+    return f"{MONTHS[int(random() * 12)]} {number(random, 1, 28)}"
+
+
 _MADE: Final[Mapping[str, Callable[[Callable[[], float], str], str]]] = {
     "n": _plain(3, 90),
     "big": _grouped(1_100, 98_000),
@@ -278,7 +287,5 @@ _MADE: Final[Mapping[str, Callable[[Callable[[], float], str], str]]] = {
     "clock": _clock,
     "id": _plain(10_000, 999_999),
     "ticket": _ticket,
-    "date": lambda random, _: (
-        f"{('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec')[int(random() * 12)]} {number(random, 1, 28)}"
-    ),
+    "date": _date,
 }

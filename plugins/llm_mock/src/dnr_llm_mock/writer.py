@@ -135,12 +135,12 @@ def _common(use: str, random: Random) -> Sequence:
 
 
 def _longer(text: str, aim: int, random: Random, fill: Filler, limit: int, used: set[int]) -> str:
-    """The text with a neutral sentence more (in a mail two), where it is shorter than `aim`.
+    """The text with one or two neutral sentences more, where it is shorter than `aim`.
 
     `used` are the sentences that this talk has had; none comes twice.
     """
     tails = skeletons.common()["tail"]
-    for _ in range(2 if limit > SLACK_CHARS else 1):
+    for _ in range(2):
         if len(text) >= aim or len(used) == len(tails):
             break
         at = int(random() * len(tails))
@@ -195,7 +195,7 @@ def _thread(
     messages = []
     for speaker, line in lines:
         text = _expanded(line, random, fill)
-        aim = 40 + int(random() * 150)
+        aim = 55 + int(random() * 125)
         text = _fitted(_longer(text, aim, random, fill, SLACK_CHARS - 12, tails), SLACK_CHARS - 12)
         text = speak(text, traits, random)
         if text in used:

@@ -75,8 +75,10 @@ def dictionary() -> dict[str, Any]:
 
 
 def scores() -> dict[str, Any]:
-    """What `training/train.py` measured: on these messages by cross-validation over writers, and
-    on made talk from skeletons that were never fitted.
+    """What `training/train.py` measured.
+
+    On these messages by cross-validation over writers, and on made talk from skeletons that
+    were never fitted.
     """
     found: dict[str, Any] = json.loads(_text("scores.json"))
     return found
