@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from dnr_core.errors import InputError, WarehouseError
 from dnr_core.health.dialect import Dialect, fetch, fetch_sql
+from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Opened, masked, open_location
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.health import NotMeasured
@@ -70,12 +71,12 @@ class Warehouse:
 
     def __init__(self, opened: Opened, archetype: Archetype) -> None:
         self.archetype = archetype
+        self._opened = opened
         self.connection: Any = opened.connection
         self.dialect: Dialect = opened.dialect
         self.shown: str = opened.shown
         self.folder: Path | None = opened.folder
         self.manifest: Manifest | None = opened.manifest
-        self._files = tuple(opened.files or ())
         self.absent: dict[str, str] = {}
         self.used: dict[str, frozenset[str]] = {t.name: _used(archetype, t) for t in self._all}
         self._tables: dict[str, ir.Table] = {}
@@ -96,7 +97,7 @@ class Warehouse:
             name: f"{name}/**/*.parquet"
             if (self.folder or Path()).joinpath(name).is_dir()
             else f"{name}.parquet"
-            for name in self._files
+            for name in self._opened.files or ()
         }
 
     @property
@@ -240,7 +241,7 @@ class Warehouse:
 
     def _names(self) -> list[str]:
         try:
-            return list(self.connection.list_tables())
+            return listed_tables(self._opened)
         except Exception as error:
             raise self.fault(error) from error
 

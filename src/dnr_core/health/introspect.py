@@ -135,6 +135,11 @@ def _raw(opened: Opened, sql: str, values: tuple[Any, ...] = ()) -> list[tuple[A
         return list(cursor.fetchall())
 
 
+def listed_tables(opened: Opened) -> list[str]:
+    """Names of all tables and views, without their schemas."""
+    return [name for _, name, _ in _tables(opened)]
+
+
 def _tables(opened: Opened) -> list[tuple[str, str, bool]]:
     match opened.dialect.name:
         case "duckdb" if opened.files is None:
@@ -148,7 +153,8 @@ def _tables(opened: Opened) -> list[tuple[str, str, bool]]:
             )
             rows = _raw(opened, sql)
         case _:
-            rows = [("", name, False) for name in sorted(opened.connection.list_tables())]
+            names = opened.files if opened.files is not None else opened.connection.list_tables()
+            rows = [("", name, False) for name in sorted(names)]
     return [(str(s), str(n), bool(view)) for s, n, view in rows if s not in _SYSTEM]
 
 
