@@ -204,6 +204,11 @@ def _write_labels(meta: Path, labels: Mapping[str, pa.Table], archetype: str, se
     """
     with disk_errors(meta):
         (meta / LABELS_MANIFEST).unlink(missing_ok=True)
+        for left_by_a_killed_run in (
+            *meta.glob(f".{LABELS_MANIFEST}.*.tmp"),
+            *meta.glob(".labels_*.tmp"),
+        ):
+            left_by_a_killed_run.unlink(missing_ok=True)
     files: dict[str, str] = {}
     for source, table in labels.items():
         path = meta / LABEL_FILES[source]
