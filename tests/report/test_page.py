@@ -152,6 +152,12 @@ def test_charts_follow_light_and_dark(page: str) -> None:
     assert "prefers-color-scheme:dark" in sheet.group(1)
 
 
+def test_no_trace_of_the_program_is_printed(page: str) -> None:
+    """No address of an object and no name of a method gets onto the page."""
+    assert "built-in" not in page
+    assert not re.search(r"0x[0-9a-f]{6,}", page)
+
+
 def test_the_page_is_small(page: str) -> None:
     """A usual page stays under 300 kB."""
     assert len(page.encode()) < 300_000

@@ -108,18 +108,30 @@ def _style() -> Any:
     return mpl.rc_context(defaults | STYLE)
 
 
-def svg_bytes(chart: Chart) -> bytes:
-    """Return the figure as SVG with fixed colours, without date or library version."""
-    with _style():
-        buffer = io.BytesIO()
-        nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
-        _drawn(chart).savefig(buffer, format="svg", metadata=nothing)
-        return buffer.getvalue()
+class Drawings:
+    """Figures as bytes, each drawn once however often it is asked for."""
 
+    def __init__(self) -> None:
+        self._figures: dict[tuple[str, int], Any] = {}
+        self._svg: dict[tuple[str, int], bytes] = {}
 
-def png_bytes(chart: Chart) -> bytes:
-    """Return the figure as PNG without metadata."""
-    with _style():
+    def svg(self, chart: Chart) -> bytes:
+        """Return the figure as SVG with fixed colours, without date or library version."""
+        key = (chart.name, chart.width)
+        if key not in self._svg:
+            nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
+            self._svg[key] = self._saved(chart, format="svg", metadata=nothing)
+        return self._svg[key]
+
+    def png(self, chart: Chart) -> bytes:
+        """Return the figure as PNG without metadata."""
+        return self._saved(chart, format="png", dpi=PNG_DPI, metadata={"Software": None})
+
+    def _saved(self, chart: Chart, **how: Any) -> bytes:
+        key = (chart.name, chart.width)
         buffer = io.BytesIO()
-        _drawn(chart).savefig(buffer, format="png", dpi=PNG_DPI, metadata={"Software": None})
+        with _style():
+            if key not in self._figures:
+                self._figures[key] = _drawn(chart)
+            self._figures[key].savefig(buffer, **how)
         return buffer.getvalue()

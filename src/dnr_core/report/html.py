@@ -12,7 +12,7 @@ from typing import Any, Final
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from dnr_core.report.chart import Chart
+from dnr_core.report.chart import Chart, Drawings
 from dnr_core.report.charts import Charts, all_charts
 from dnr_core.report.svg import Styles, inline
 
@@ -33,11 +33,23 @@ def template_text(name: str) -> str:
     return files("dnr_core.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
+class _Templates(Environment):
+    """Templates in which a dot reads the document, never a method of a dictionary."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Read a mapping's entry; of anything else, the attribute."""
+        if isinstance(obj, Mapping):
+            if attribute in obj:
+                return obj[attribute]
+            return self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the templates, with everything that is put into them escaped."""
     names = ("page.html.j2", "parts.html.j2", "index.html.j2", "fragment.html.j2")
-    return Environment(
+    return _Templates(
         loader=DictLoader({name: template_text(name) for name in names}),
         autoescape=True,
         undefined=StrictUndefined,
@@ -65,18 +77,19 @@ def safe(text: str) -> Markup:
     return Markup(text)  # noqa: S704
 
 
-def _shown(chart: Chart, styles: Styles) -> dict[str, Any]:
+def _shown(chart: Chart, drawings: Drawings, styles: Styles) -> dict[str, Any]:
     return {
         "title": chart.title,
         "description": chart.description,
-        "svg": safe(inline(chart, styles)),
+        "svg": safe(inline(drawings.svg(chart), chart, styles)),
         "columns": chart.columns,
         "rows": chart.rows,
     }
 
 
-def _both(wide: Chart, narrow: Chart, styles: Styles) -> dict[str, Any]:
-    full, slim = inline(wide, styles), inline(narrow, styles, suffix="-s")
+def _both(wide: Chart, narrow: Chart, drawings: Drawings, styles: Styles) -> dict[str, Any]:
+    full = inline(drawings.svg(wide), wide, styles)
+    slim = inline(drawings.svg(narrow), narrow, styles, suffix="-s")
     return {
         "title": wide.title,
         "full": safe(full.replace("<svg ", '<svg class="full" ', 1)),
@@ -86,8 +99,8 @@ def _both(wide: Chart, narrow: Chart, styles: Styles) -> dict[str, Any]:
     }
 
 
-def page(document: Mapping[str, Any]) -> str:
-    """Return the whole page of a report's document."""
+def page(document: Mapping[str, Any], drawings: Drawings | None = None) -> str:
+    """Return the whole page of a report's document; `drawings` are figures drawn already."""
     from dnr_core.report.save import version
 
     styles = Styles()
@@ -98,7 +111,7 @@ def page(document: Mapping[str, Any]) -> str:
         for n, (name, title) in enumerate(SECTIONS, 1)
         if name != "days" or charts.strips or charts.bars
     ]
-    figures = _figures(document, charts, styles)
+    figures = _figures(document, charts, drawings or Drawings(), styles)
     css = " ".join(template_text("page.css").split("\n")) + styles.sheet()
     script = template_text("sort.js").strip()
     return (
@@ -126,12 +139,14 @@ def _with_sections(document: Mapping[str, Any], section: int) -> dict[str, Any]:
     }
 
 
-def _figures(document: Mapping[str, Any], charts: Charts, styles: Styles) -> dict[str, Any]:
+def _figures(
+    document: Mapping[str, Any], charts: Charts, drawings: Drawings, styles: Styles
+) -> dict[str, Any]:
     strips = []
     for strip, (wide, narrow) in zip(document["strips"], charts.strips, strict=True):
         strips.append(
             {
-                **_both(wide, narrow, styles),
+                **_both(wide, narrow, drawings, styles),
                 "heading": strip["title"],
                 "metric": strip["metric_text"],
                 "text": strip["text"],
@@ -139,10 +154,10 @@ def _figures(document: Mapping[str, Any], charts: Charts, styles: Styles) -> dic
         )
 
     def group(*found: Chart | None) -> list[dict[str, Any]]:
-        return [_shown(chart, styles) for chart in found if chart]
+        return [_shown(chart, drawings, styles) for chart in found if chart]
 
     return {
-        "bars": _both(*charts.bars, styles) if charts.bars else None,
+        "bars": _both(*charts.bars, drawings, styles) if charts.bars else None,
         "strips": strips,
         "health_figures": group(charts.heat),
         "money_figures": group(charts.revenue, charts.kpis),

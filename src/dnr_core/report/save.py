@@ -9,7 +9,7 @@ from typing import Any
 
 from dnr_core.report import json_, markdown
 from dnr_core.report.assemble import Report
-from dnr_core.report.chart import png_bytes, svg_bytes
+from dnr_core.report.chart import Drawings
 from dnr_core.report.charts import all_charts
 from dnr_core.report.html import page
 from dnr_core.workspace import (
@@ -43,14 +43,15 @@ def save(report: Report, folder: Path, *, plugins: Mapping[str, str]) -> Path:
         stage = staging(folder)
         _clear(stage)
         document = report.document
-        figures = _figures(document, stage)
+        drawings = Drawings()
+        figures = _figures(document, drawings, stage)
         write_json(stage / "report.json", document)
         write_json(stage / "exec_summary.json", json_.exec_summary(document, figures))
         write_text(stage / "exec_summary.md", markdown.summary(document))
         write_json(stage / "themes.json", json_.themes(document))
         write_text(stage / "themes.md", markdown.themes_summary(document))
         write_json(stage / "budget.json", json_.budget(document))
-        write_text(stage / "report.html", page(document))
+        write_text(stage / "report.html", page(document, drawings))
         _health(report, stage)
         _talk(report, stage)
         files = {
@@ -70,10 +71,10 @@ def _clear(stage: Path) -> None:
     stage.mkdir()
 
 
-def _figures(document: Mapping[str, Any], stage: Path) -> list[dict[str, str]]:
+def _figures(document: Mapping[str, Any], drawings: Drawings, stage: Path) -> list[dict[str, str]]:
     listed = []
     for chart in all_charts(document).files():
-        for suffix, content in (("png", png_bytes(chart)), ("svg", svg_bytes(chart))):
+        for suffix, content in (("png", drawings.png(chart)), ("svg", drawings.svg(chart))):
             path = f"figures/{chart.name}.{suffix}"
             listed.append(
                 {"path": path, "title": chart.title, "sha256": write_bytes(stage / path, content)}

@@ -6,7 +6,7 @@ import re
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from dnr_core.report.chart import VARIABLES, Chart, svg_bytes
+from dnr_core.report.chart import VARIABLES, Chart
 
 SVG: Final = "{http://www.w3.org/2000/svg}"
 XLINK: Final = "{http://www.w3.org/1999/xlink}"
@@ -32,9 +32,9 @@ class Styles:
         return "".join(f".{name}{{{text}}}" for text, name in self._names.items())
 
 
-def inline(chart: Chart, styles: Styles, *, suffix: str = "") -> str:
-    """Return the figure as an `svg` element for the page."""
-    root = ET.fromstring(svg_bytes(chart))  # noqa: S314 - our own bytes, made one line above
+def inline(drawn: bytes, chart: Chart, styles: Styles, *, suffix: str = "") -> str:
+    """Return a drawn figure as an `svg` element for the page."""
+    root = ET.fromstring(drawn)  # noqa: S314 - our own bytes, drawn by our own library
     name = chart.name + suffix
     _clean(root, styles)
     _own_ids(root, name)
