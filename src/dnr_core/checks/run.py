@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, frozen
 
 from dnr_core.checks.files import opened
-from dnr_core.comms.causes import read_premises
 from dnr_core.errors import DnrError, InputError
 from dnr_core.model import Check, CheckContext, CheckResult, load
 from dnr_core.progress import Progress, Silent
+from dnr_core.warehouse import company_of
 from dnr_core.workspace import Manifest, dump_json, read_manifest, write_text
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def validate(
         context = CheckContext(
             archetype=archetype,
             catalogue=catalogue,
-            company=read_premises(warehouse, archetype).company,
+            company=company_of(manifests["warehouse"]),
             profile=catalogue.profile(str(manifests["warehouse"].settings["quality"])),
             settings=settings,
             warehouse=warehouse,
