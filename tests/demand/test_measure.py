@@ -281,3 +281,29 @@ def test_items_without_time_text_or_bucket_are_carried(talk, company, settings, 
     assert result.predictions.num_rows == 2
     assert [r["item_id"] for r in result.items.to_pylist()] == ["q"]
     assert [r.item for r in provider.asked if r.purpose == "classify"] == ["stale"]
+
+
+def test_a_question_that_asks_for_no_better_data_is_no_demand(talk, company, settings, player):
+    """A query called no positive has no theme and no share, whatever theme came with it."""
+    answer = {
+        "theme": LATE,
+        "relevance": "negative",
+        "theme_confidence": 0.9,
+        "relevance_confidence": 0.9,
+    }
+    talk.query("q", "how many singers do we have?")
+    result = measure_demand(talk.tables(), company, settings(), player(lambda _: answer).catalogue)
+    (said,) = result.predictions.to_pylist()
+    assert (said["theme"], said["decided_by"]) == (None, "provider")
+    assert result.shares == ()
+
+
+def test_talk_about_office_plants_is_no_demand(talk, company, settings, player):
+    """Ordinary talk, all of it asked about by the fallback, leaves no share and says so."""
+    for n in range(30):
+        talk.thread(f"p{n}", ["our ficus needs water", "I will do it"], channel=f"c{n}")
+    provider = player()
+    result = measure_demand(talk.tables(), company, settings(), provider.catalogue)
+    assert len(provider.asked) == 30
+    assert (result.items.num_rows, result.shares) == (0, ())
+    assert result.budget["coverage"]["slack"]["coverage"] == 1

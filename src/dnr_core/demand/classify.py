@@ -77,8 +77,9 @@ def classify_requests(texts: Sequence[str], settings: ClassificationSettings) ->
 def verdict(outcome: Outcome, source: str) -> Verdict:
     """Read an outcome. A call that failed or was not made leaves the item as not sampled.
 
-    A query has no relevance to be judged: it counts wherever it has a theme. An item that is no
-    positive has no theme, and a positive without a theme is no need that could be met.
+    An item that is no positive has no theme, a query neither: most questions to a data tool ask
+    for an answer and not for better data. A positive without a theme is no need that could be met.
+    What is stored as relevance is for threads and mails alone.
     """
     if outcome.status in {"parse_error", "refused"}:
         return PARSE_ERROR
@@ -87,7 +88,7 @@ def verdict(outcome: Outcome, source: str) -> Verdict:
     answer = outcome.value
     theme: str | None = answer["theme"] if answer["theme"] != NO_THEME else None
     relevance = str(answer["relevance"])
-    if source != "nlq" and relevance != "positive":
+    if relevance != "positive":
         theme = None
     return Verdict(
         theme,
