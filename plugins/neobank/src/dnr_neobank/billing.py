@@ -35,7 +35,7 @@ _BLOCK: Final = 100_000
 _ROWS_A_CHUNK: Final = 200_000
 
 # Payments by delay: same day, two days, to the limit, late, never.
-_DELAY = Mix.of((810, 168, 14, 6, 2))
+_DELAY = Mix.of((810, 168, 14, 7, 1))
 _DELAY_FROM = np.array([3600, DAY // 2, 2 * DAY, 5 * DAY + 3600, 0], dtype=np.int64)
 _DELAY_SPAN = np.array([DAY // 2 - 3600, DAY + DAY // 2, 3 * DAY, 15 * DAY, 1], dtype=np.int64)
 _NEVER: Final = 4
