@@ -25,7 +25,7 @@ _BIAS_SECONDS: Final = _BIAS_DAYS * SECONDS_PER_DAY
 
 
 def _builtin(name: str, takes: tuple[Any, ...], gives: Any) -> Callable[..., Any]:
-    """Return a function of DuckDB's own that Ibis has no operation for."""
+    """Return a function of a backend's own that Ibis has no operation for."""
 
     def function(*arguments: Any) -> Any:
         """Stand for the backend's function."""
@@ -50,6 +50,11 @@ _make_timestamp = _builtin("make_timestamp", (dt.int64,), dt.timestamp)
 """The time that many microseconds after 1970."""
 bit_count = _builtin("bit_count", (dt.int64,), dt.int64)
 """How many bits of a whole number are set."""
+_strftime = _builtin("strftime", (dt.string, dt.string), dt.string)
+_strftime_of = _builtin("strftime", (dt.string, dt.int64, dt.string), dt.string)
+_substr = _builtin("substr", (dt.timestamp, dt.int64, dt.int64), dt.string)
+_ltrim = _builtin("ltrim", (dt.string, dt.string), dt.string)
+"""SQLite's own, which take a time as the text that it is."""
 
 
 @frozen
@@ -84,29 +89,29 @@ class Dialect:
             micros = _epoch_us(instant) + _BIAS_SECONDS * 1_000_000
             return _divide(micros, ibis.literal(1_000_000, "int64")) - _BIAS_SECONDS
         if self.name == "sqlite":
-            # strftime cuts already, and SQLite has no truncation to seconds.
-            return instant.epoch_seconds()
+            # SQLite rounds to milliseconds when it reads a time, and so into the next second:
+            # the fraction is taken out of its text, the zone's offset behind it stays.
+            digits = ibis.literal(".0123456789")
+            rest = _ltrim(_substr(instant, 20, 40), digits)
+            return _strftime(ibis.literal("%s"), _substr(instant, 1, 19) + rest).cast("int64")
         return instant.truncate("s").epoch_seconds().cast("int64")
 
     def month_of_seconds(self, local_seconds: Any) -> Any:
         """`12 * year + month - 1` of seconds since 1970 on the local clock.
 
-        Formula: H. Hinnant, "chrono-compatible low-level date algorithms", civil_from_days;
-        DuckDB has a faster way of its own.
+        The session is in UTC, so that a time made of local seconds has the local year and month.
         """
+        if self.name == "sqlite":
+            parts = [
+                _strftime_of(ibis.literal(part), local_seconds, ibis.literal("unixepoch"))
+                for part in ("%Y", "%m")
+            ]
+            return parts[0].cast("int64") * 12 + parts[1].cast("int64") - 1
         if self.name == "duckdb":
             moment = _make_timestamp(local_seconds * 1_000_000)
-            return moment.year().cast("int64") * 12 + moment.month() - 1
-        divide = self.floor_divide
-        shifted = divide(local_seconds, SECONDS_PER_DAY) + 719_468
-        era = divide(shifted, 146_097)
-        of_era = shifted - era * 146_097
-        leaps = divide(of_era, 1460) - divide(of_era, 36_524) + divide(of_era, 146_096)
-        year_of_era = divide(of_era - leaps, 365)
-        of_year = of_era - (year_of_era * 365 + divide(year_of_era, 4) - divide(year_of_era, 100))
-        # The algorithm's year begins in March: month 0 is March, 10 and 11 are the next year's
-        # January and February, which `12 * year + month - 1` counts on by itself.
-        return (era * 400 + year_of_era) * 12 + divide(of_year * 5 + 2, 153) + 2
+        else:
+            moment = local_seconds.as_timestamp("s")
+        return moment.year().cast("int64") * 12 + moment.month() - 1
 
     def day_of_date(self, date: Any) -> Any:
         """Days since 1970 of a date column."""

@@ -114,13 +114,14 @@ def _by_query(
 ) -> dict[int, int]:
     table = once(warehouse, warehouse.archetype.schema[stream.table])
     time = table[stream.time or ""]
-    rows = table.select(
-        day=clock.day(time), month=clock.month(time), amount=row_amount(table, stream)
-    )
+    rows = table.select(day=clock.day(time), amount=row_amount(table, stream))
     rows = rows.filter(rows.day.notnull(), rows.day <= span.last)
-    grouped = rows.group_by("month").agg(amount=rows.amount.sum())
-    fetched = warehouse.rows(grouped.select("month", "amount"))
-    return {int(month): int(amount or 0) for month, amount in fetched}
+    grouped = rows.group_by("day").agg(amount=rows.amount.sum())
+    sums: dict[int, int] = {}
+    for day, amount in warehouse.rows(grouped.select("day", "amount")):
+        month = month_number(date_of(int(day)))
+        sums[month] = sums.get(month, 0) + int(amount or 0)
+    return sums
 
 
 def usual_month(archetype: Archetype, figures: list[MonthlyFigure]) -> tuple[float | None, str]:
