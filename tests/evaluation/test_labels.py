@@ -176,7 +176,10 @@ def test_files_say_what_the_result_says(folders, tmp_path):
         *folders(labels, {"slack": [_said("a", LATE), _said("b", LATE)]}),
         Settings(),
         out=out,
-        golden={"<b>theme macro-F1</b>": 0.8},
+        golden={
+            "<b>golden</b>": {"items": 3, "theme_macro_f1": 0.8, "relevance_macro_f1": 0.7},
+            "weights": {"bytes": 1},
+        },
     )
     assert json.loads((out / "eval_summary.json").read_text()) == json.loads(
         json.dumps(scores.summary)
@@ -194,7 +197,9 @@ def test_files_say_what_the_result_says(folders, tmp_path):
         == "1"
     )
     page = (out / "labels.html").read_text()
-    assert "&lt;b&gt;theme macro-F1&lt;/b&gt;" in page
+    assert "&lt;b&gt;golden&lt;/b&gt;" in page
+    assert "80.0 %" in page
+    assert "weights" not in page
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert sorted(p.name for p in out.iterdir()) == [

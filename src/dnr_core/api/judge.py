@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dnr_core.api.context import Context, open_context, optional_path
+from dnr_core.model import load
 from dnr_core.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -66,6 +67,11 @@ def evaluate_labels(
     from dnr_core import evaluation
 
     context = context or open_context()
+    provider = context.catalogue.providers.get(context.settings.classification.provider)
     return evaluation.evaluate_labels(
-        Path(predictions), Path(labels), context.settings, out=optional_path(out)
+        Path(predictions),
+        Path(labels),
+        context.settings,
+        out=optional_path(out),
+        golden=load(provider.measured)() if provider and provider.measured else None,
     )

@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from attrs import field, frozen
 
 from dnr_core.comms.tables import LABEL_FILES
 from dnr_core.config.settings import EvalGates, Settings
 from dnr_core.errors import InputError
+from dnr_core.evaluation.items import NONE, LabelledItem, labelled_items, read_table
 from dnr_core.evaluation.page import confusion_csv, per_class_csv, render_labels
 from dnr_core.evaluation.statistics import (
     I64,
@@ -30,43 +29,7 @@ from dnr_core.synth.seeds import stream
 from dnr_core.workspace import dump_json, write_text
 
 FORMAT: Final = 1
-NONE: Final = "none"
-_DECIDED: Final = frozenset({"provider", "prefilter"})
 _TALK: Final = ("slack", "email")
-_PREDICTED: Final = (
-    "item_id", "theme", "theme_confidence", "relevance", "relevance_confidence", "kept_by",
-    "decided_by",
-)  # fmt: skip
-_LABELLED: Final = ("item_id", "theme", "relevance", "tables", "columns", "skeleton", "band")
-
-
-@frozen
-class LabelledItem:
-    """One item with what is true of it and what was said; "none" stands for no theme.
-
-    `said_relevance` is "" where nobody decided.
-    """
-
-    source: str
-    item_id: str
-    theme: str
-    relevance: str
-    skeleton: str
-    band: str
-    unseen: bool
-    tables: frozenset[str]
-    columns: frozenset[str]
-    said_theme: str
-    theme_confidence: float | None
-    said_relevance: str
-    relevance_confidence: float | None
-    kept_by: str
-    decided: bool
-
-    @property
-    def needs(self) -> bool:
-        """True for oracle positives, and for every query."""
-        return self.source == "nlq" or self.relevance == "positive"
 
 
 @frozen
@@ -145,13 +108,14 @@ def evaluate_labels(
             items whose skeletons the classifier was not made with; they are scored apart too.
         settings: gates, resamples and seed.
         out: where `eval_summary.json`, `per_class.csv`, `confusion.csv` and `labels.html` go.
-        golden: scores on messages written by hand, shown beside these; the provider brings them.
+        golden: what the provider's maker measured of it, by test set (`ProviderSpec.measured`):
+            shown beside these scores, because made talk flatters.
 
     Raises:
         InputError: a folder or file is missing, cannot be read, or lacks a column.
         FolderError: `out` cannot be written.
     """
-    items = [item for source in LABEL_FILES for item in _items(pred, labels, source)]
+    items = [item for source in LABEL_FILES for item in labelled_items(pred, labels, source)]
     if not items:
         raise InputError(
             f"{labels} has no labels: {', '.join(LABEL_FILES.values())}",
@@ -170,7 +134,7 @@ def evaluate_labels(
         "coverage": _coverage(items),
         "prefilter": _prefilter_scores(items),
         "entities": {"tables": _plain(entities), "columns": _plain(columns)},
-        "golden": dict(golden) if golden is not None else None,
+        "golden": _test_sets(golden) if golden is not None else None,
     }
     scores = LabelScores(summary, tasks, gates)
     if out is not None:
@@ -181,56 +145,13 @@ def evaluate_labels(
     return scores
 
 
-def _read(path: Path, needed: Sequence[str], hint: str) -> pa.Table | None:
-    if not path.exists():
-        return None
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"cannot read {path}: {error}", hint=hint) from None
-    missing = [name for name in needed if name not in table.column_names]
-    if missing:
-        raise InputError(f"{path} has no column {missing[0]!r}", hint=hint)
-    return table
-
-
-def _items(pred: Path, labels: Path, source: str) -> list[LabelledItem]:
-    for folder in (pred, labels):
-        if not folder.is_dir():
-            raise InputError(f"there is no folder {folder}", hint="check --pred and --labels")
-    truth = _read(labels / LABEL_FILES[source], _LABELLED, "generate the talk again")
-    if truth is None or not truth.num_rows:
-        return []
-    path = pred / f"predictions_{source}.parquet"
-    said = _read(path, _PREDICTED, "run the report again with this version")
-    if said is None:
-        raise InputError(f"there is no {path}", hint="run `dnr run-report` on the same talk first")
-    by_id = {row["item_id"]: row for row in said.select(_PREDICTED).to_pylist()}
-    return [
-        _item(source, row, by_id.get(row["item_id"], {}))
-        for row in sorted(truth.to_pylist(), key=lambda row: str(row["item_id"]))
-    ]
-
-
-def _item(source: str, true: Mapping[str, Any], said: Mapping[str, Any]) -> LabelledItem:
-    decided = said.get("decided_by") in _DECIDED
-    return LabelledItem(
-        source=source,
-        item_id=true["item_id"],
-        theme=true["theme"] or NONE,
-        relevance=true["relevance"] or "",
-        skeleton=true["skeleton"] or true["item_id"],
-        band=true["band"] or "",
-        unseen=bool(true.get("unseen")),
-        tables=frozenset(true["tables"] or ()),
-        columns=frozenset(true["columns"] or ()),
-        said_theme=said.get("theme") or NONE,
-        theme_confidence=said.get("theme_confidence"),
-        said_relevance=(said.get("relevance") or "") if decided else "",
-        relevance_confidence=said.get("relevance_confidence"),
-        kept_by=said.get("kept_by") or "",
-        decided=decided,
-    )
+def _test_sets(golden: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the sets that have scores; what else a provider brings is its own affair."""
+    return {
+        name: dict(scores)
+        for name, scores in golden.items()
+        if isinstance(scores, Mapping) and "theme_macro_f1" in scores
+    }
 
 
 def _tasks(items: Sequence[LabelledItem], settings: Settings) -> tuple[Task, ...]:
@@ -361,7 +282,7 @@ def _prefilter_scores(items: Sequence[LabelledItem]) -> dict[str, Any]:
 
 def _entities(pred: Path, items: Sequence[LabelledItem]) -> tuple[ClassScore, ClassScore]:
     """Tables and columns over oracle positives and queries, pooled over pairs of item and name."""
-    found = _read(
+    found = read_table(
         pred / "entities.parquet",
         ("item_id", "source", "table", "column"),
         "run the report again with this version",

@@ -143,3 +143,8 @@ class ProviderSpec:
     needs_key: bool = field(default=False, kw_only=True)
     settings: str | None = field(default=None, kw_only=True)
     """Dotted path of the attrs class of the provider's own settings."""
+    measured: str | None = field(default=None, kw_only=True)
+    """Dotted path of a callable that returns what its maker measured of it: by name of the test
+    set ("golden": written by hand), a mapping with `items`, `theme_macro_f1`, `relevance_macro_f1`.
+    Shown beside scores on made talk, which flatter.
+    """

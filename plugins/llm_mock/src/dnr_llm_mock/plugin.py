@@ -15,5 +15,6 @@ def dnr_llm_providers() -> list[ProviderSpec]:
             title="offline and deterministic: writes, classifies and names tables without a key",
             factory="dnr_llm_mock.provider:make",
             default_model="mock-1",
+            measured="dnr_llm_mock.golden:scores",
         )
     ]
