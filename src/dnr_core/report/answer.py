@@ -124,20 +124,20 @@ def _money_sentence(risky: list[dict[str, Any]], total: dict[str, Any], worth: f
 def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
     first = top[0]
     name = first["title"][:1].lower() + first["title"][1:]
-    many = (
-        "One data problem stands out"
-        if len(top) == 1
-        else (f"{say.capital(say.number_word(len(top)))} data problems stand out")
-    )
+    alone = len(top) == 1
+    number = say.capital(say.number_word(len(top)))
+    many = "One data problem stands out" if alone else f"{number} data problems stand out"
+    lead = f"{many}: {name}" if alone else f"{many}; first {name}"
     if context.health is None:
         share = say.percent(first["asks"]["share"])
-        return f"{many} in what people ask; first {name}, with {share} of the demand."
+        then = f": {name}" if alone else f"; first {name}"
+        return f"{many} in what people ask{then}, with {share} of the demand."
     if not context.has_money and first["severity"]["affected_rows"]:
         rows, every = first["severity"]["affected_rows"], first["severity"]["rows"]
-        return f"{many}; first {name}, on {say.percent(rows / every)} of the rows in the window."
+        return f"{lead}, on {say.percent(rows / every)} of the rows in the window."
     if first["money"]["kind"] == "late":
-        return f"{many}; first {name}: {first['money']['text']} a month arrives late."
-    return f"{many}; first {name}. None puts measured money at risk."
+        return f"{lead}; {first['money']['text']} a month arrives late."
+    return f"{lead}. No measured money is at risk."
 
 
 def _beside(

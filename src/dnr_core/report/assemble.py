@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from dnr_core.report.metric_figures import metric_document
 from dnr_core.report.proof import method_document, proof_document
 from dnr_core.report.sections import money_document, themes_document
 from dnr_core.report.strips import strip_document
+from dnr_core.report.wording import percent
 
 FORMAT: Final = "dnr-report"
 VERSION: Final = 1
@@ -196,28 +197,40 @@ def _bars(needs: list[dict[str, Any]], *, by_money: bool) -> dict[str, Any]:
             for need in priced[:BARS]
         ]
         return {"unit": "cents", "title": "Money by need, a month", "rows": bars}
-    return {"unit": "share", "title": "Affected share of rows by need", "rows": _row_bars(shown)}
+    rows = _share_bars(shown, _affected_share, kind="rows")
+    if rows:
+        return {"unit": "share", "title": "Affected share of rows by need", "rows": rows}
+    asked = _share_bars(shown, lambda need: need["asks"]["share"], kind="demand")
+    return {"unit": "share", "title": "Share of the demand by need", "rows": asked}
 
 
-def _row_bars(shown: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    from dnr_core.report.wording import percent
+def _affected_share(need: dict[str, Any]) -> float | None:
+    rows, affected = need["severity"]["rows"], need["severity"]["affected_rows"]
+    return affected / rows if rows and affected else None
 
+
+def _share_bars(
+    shown: list[dict[str, Any]],
+    share_of: Callable[[dict[str, Any]], float | None],
+    *,
+    kind: str,
+) -> list[dict[str, Any]]:
     found = []
     for need in shown:
-        rows, affected = need["severity"]["rows"], need["severity"]["affected_rows"]
-        if not rows or not affected:
+        share = share_of(need)
+        if not share:
             continue
-        share = affected / rows
+        ends = need["asks"] if kind == "demand" else {}
         found.append(
             {
                 "id": need["id"],
                 "title": need["title"],
-                "kind": "rows",
+                "kind": kind,
                 "value": round(share, 6),
-                "low": round(share, 6),
-                "high": round(share, 6),
+                "low": ends.get("share_low", round(share, 6)),
+                "high": ends.get("share_high", round(share, 6)),
                 "text": percent(share),
-                "range_text": "",
+                "range_text": ends.get("share_text", ""),
             }
         )
     return sorted(found, key=lambda bar: -bar["value"])[:BARS]

@@ -34,7 +34,9 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "cause": facts.cause(context.archetype, need, context.health, context.measures),
         "asks": asks_document(context, ranked),
         "severity": {
-            "text": facts.how_bad(found),
+            "text": facts.how_bad(found)
+            if context.health
+            else "Not measured: no warehouse was read",
             "value": _rounded(need.value),
             "limit": _rounded(need.slo),
             "affected_rows": need.affected_rows,
@@ -57,7 +59,9 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
             },
         },
         "hidden": ranked.hidden,
-        "next_step": facts.next_step(context.archetype, need, found),
+        "next_step": facts.next_step(
+            context.archetype, need, found, measured=context.health is not None
+        ),
         "peak": need.peak.isoformat() if need.peak else None,
         "peak_text": say.day_text(need.peak),
         "days_since_peak": need.days_since_peak,
@@ -129,7 +133,7 @@ def money_document(context: Context, ranked: RankedNeed, worth: float | None) ->
 def _no_money(context: Context, ranked: RankedNeed) -> str:
     need = ranked.need
     if context.health is None:
-        return "No warehouse was read"
+        return "Money not measured: no warehouse was read"
     if not context.has_money:
         if need.has_broken_rows and need.rows:
             share = say.percent(need.affected_rows / need.rows)

@@ -153,6 +153,9 @@ def cause(
         return "No warehouse was read, so no cause can be shown"
     found = breaches(need, measures)
     if not found and not need.metric:
+        looked = any((need.table, m) in measures.totals for m in METRICS_OF.get(need.theme, ()))
+        if looked:
+            return "The warehouse shows no such rows in the window: it comes from what people ask"
         return "The warehouse has no figure for this: it comes from what people ask"
     parts = [
         text
@@ -249,8 +252,8 @@ def span_text(incident: DetectedIncident) -> str:
     return say.days_text(incident.start, incident.end)
 
 
-def next_step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
-    """Say what to do first, with the columns it is about."""
+def next_step(archetype: Archetype, need: Need, found: Sequence[Breach], *, measured: bool) -> str:
+    """Say what to do first, with the columns it is about; `measured`: a warehouse was read."""
     table = table_title(archetype.schema, need.table)
     role = say.role_title(next(iter(need.roles), ""))
     words: dict[str, Any] = {
@@ -263,7 +266,14 @@ def next_step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
         "limit": value_text("late", need.slo) if need.metric == "late" else "the limit",
         "people": say.counted(need.people, "person", "people"),
     }
+    if need.theme in METRICS_OF and not found:
+        step = _UNSEEN if measured else _UNREAD
+        return step.format_map(words)
     return _step(archetype, need, found).format_map(words)
+
+
+_UNSEEN: Final = "Ask {people} what they see in {table}: the warehouse shows no such rows."
+_UNREAD: Final = "Measure {table} in the warehouse, to see whether the talk is right."
 
 
 def _business_key(archetype: Archetype, table: str) -> tuple[str, ...]:
@@ -273,7 +283,7 @@ def _business_key(archetype: Archetype, table: str) -> tuple[str, ...]:
 def _step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
     if need.theme != "join_keys_orphans":
         return _STEPS.get(need.theme, "Ask {people} what they need of {table}, and write it down.")
-    if found and found[0].metric == "fk_failure":
+    if found[0].metric == "fk_failure":
         parents = (
             [
                 table_title(archetype.schema, key.to)
@@ -287,9 +297,7 @@ def _step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
         # A title may hold braces; the text goes through format_map once more.
         parent = parent.replace("{", "{{").replace("}", "}}")
         return f"Load {parent} before {{table}}, and hold back rows whose {{column}} has no match."
-    if found:
-        return "Make {column} required where {table} is loaded, and fill the {rows} rows of the window."
-    return "Check the keys of {table} {asker}: the warehouse shows no broken ones."
+    return "Make {column} required where {table} is loaded, and fill the {rows} rows of the window."
 
 
 _STEPS: Final = {

@@ -118,7 +118,7 @@ def strip_chart(strip: Document, *, width: int = 640, dated: bool = True) -> Cha
     height = 54 + foot_pixels
 
     def draw(figure: Any) -> None:
-        right = 0.855 if width > 450 else 0.75
+        right = 0.855 if width > 450 else 0.7
         foot, talk = foot_pixels / height, 18 / height
         top = figure.add_axes((0.004, foot + talk + 0.03, right, 1 - foot - talk - 0.03))
         below = figure.add_axes((0.004, foot, right, talk))
