@@ -86,7 +86,7 @@ shares = st.sampled_from([0.0, 0.001, 0.007, 0.02, 0.05, 0.1, 0.25, 0.4])
 
 
 @hypothesis_settings(
-    max_examples=25,
+    max_examples=16,
     deadline=None,
     derandomize=True,
 )

@@ -7,34 +7,35 @@ from pathlib import Path
 from typing import Final
 
 from dnr_core.errors import FolderError
+from dnr_core.model import Archetype, Company
 from dnr_core.warehouse.arrow import WIDTH_BYTES
 from dnr_core.warehouse.incidents import expected_volumes
-from dnr_core.warehouse.plan import Plan
 
 _WRITTEN_PERCENT: Final = {"dimension": 40, "fact": 40, "snapshot": 2}
 """Bytes on disk per 100 bytes of plain columns, by kind of table; see the docs for the figures."""
 
 
-def estimated_bytes(plan: Plan) -> int:
+def estimated_bytes(archetype: Archetype, company: Company) -> int:
     """Return about how many bytes a company takes on disk."""
     total = 0
-    for name, rows in expected_volumes(plan.archetype, plan.company).items():
-        table = plan.archetype.schema[name]
-        width = sum(WIDTH_BYTES[column.type] for column in table.columns)
+    for name, rows in expected_volumes(archetype, company).items():
+        table = archetype.schema[name]
+        width = sum(WIDTH_BYTES.get(column.type, 8) for column in table.columns)
         total += rows * width * _WRITTEN_PERCENT[table.kind] // 100
     return total
 
 
-def refuse_what_does_not_fit(plan: Plan, folder: Path) -> None:
-    """Refuse a company that is larger than what is free where `folder` lies.
+def refuse_what_does_not_fit(archetype: Archetype, company: Company, folder: Path) -> None:
+    """Refuse a company that is larger than what is free where `folder` lies, or will lie.
 
     Raises:
         FolderError: the estimate is over the free space; the message has both.
     """
-    needed, free = estimated_bytes(plan), shutil.disk_usage(folder).free
+    there = next((p for p in (folder, *folder.absolute().parents) if p.exists()), Path.cwd())
+    needed, free = estimated_bytes(archetype, company), shutil.disk_usage(there).free
     if needed > free:
         raise FolderError(
-            f"{plan.archetype.name} at scale {plan.company.scale:g} needs about "
+            f"{archetype.name} at scale {company.scale:g} needs about "
             f"{needed / 1e9:,.1f} GB, and {folder} has {free / 1e9:,.1f} GB free",
             hint="choose a smaller --scale, or an --out folder on a larger disk",
         )

@@ -26,7 +26,7 @@ from dnr_core.warehouse.parts import (
     part_path,
     save_record,
 )
-from dnr_core.warehouse.plan import Plan, make_plan
+from dnr_core.warehouse.plan import Plan, company_from, make_plan
 from dnr_core.warehouse.truth import KIND as META_KIND
 from dnr_core.warehouse.truth import truth_is_there, write_truth
 from dnr_core.workspace import (
@@ -56,6 +56,11 @@ class WarehouseFolder:
     meta: Path | None
     archetype: str
     manifest: Manifest
+
+    def __str__(self) -> str:
+        from dnr_core.warehouse.describe import describe
+
+        return f"{self.path}: {describe(self.path)}"
 
     def _repr_html_(self) -> str:
         from dnr_core.warehouse.describe import describe
@@ -99,7 +104,12 @@ def generate_warehouse(
         FolderError: a folder cannot be written, or the disk is full; finished parts are kept.
     """
     progress = progress or Silent()
-    plan = make_plan(archetype, settings.warehouse, catalogue, scale=scale)
+    kind = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
+    if not dry_run:
+        # Before planning, which counts chunks: an absurd scale should fail at the first question.
+        company = company_from(kind, settings.warehouse, scale)
+        refuse_what_does_not_fit(kind, company, out)
+    plan = make_plan(kind, settings.warehouse, catalogue, scale=scale)
     workers = worker_count(settings.warehouse.workers)
     claim(out, KIND)
     if dry_run:
@@ -107,7 +117,6 @@ def generate_warehouse(
             return _write_empty(plan, catalogue, out)
     claim(meta, META_KIND)
     with held(out), held(meta):
-        refuse_what_does_not_fit(plan, out)
         manifest = _finished(plan, out, meta)
         if manifest is None:
             manifest = _make(plan, catalogue, out, meta, workers, progress)

@@ -154,8 +154,10 @@ def parse_scale(text: str | float) -> float:
     return value
 
 
-def company_from(archetype: Archetype, settings: WarehouseSettings, scale: str | float) -> Company:
-    """Return the company that the settings describe.
+def company_from(
+    archetype: Archetype, settings: WarehouseSettings, scale: str | float | None = None
+) -> Company:
+    """Return the company that the settings describe; `scale` overrides theirs.
 
     Raises:
         ConfigError: a scale, time zone or as-of that cannot be used.
@@ -165,7 +167,7 @@ def company_from(archetype: Archetype, settings: WarehouseSettings, scale: str |
     return Company(
         archetype=archetype.name,
         seed=settings.seed,
-        scale=parse_scale(scale),
+        scale=parse_scale(settings.scale if scale is None else scale),
         months=settings.months,
         as_of=as_of_instant(settings.as_of or DEFAULT_AS_OF, tz),
         tz=tz,
@@ -308,7 +310,7 @@ def make_plan(
     kind_of = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
     profile = catalogue.profile(settings.quality)
     synthesis = _synthesis(kind_of)
-    company = company_from(kind_of, settings, settings.scale if scale is None else scale)
+    company = company_from(kind_of, settings, scale)
     names = {rate.kind for rate in profile.rates} | {rate.kind for rate in profile.incidents}
     kinds = {name: catalogue.defect_kind(name) for name in sorted(names)}
     for rate in profile.incidents:
