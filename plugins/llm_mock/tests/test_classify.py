@@ -87,7 +87,7 @@ def test_scores_on_unseen_skeletons_are_as_published(made: ModuleType, measure: 
     )
     assert theme == pytest.approx(published["theme_macro_f1"], abs=0.003)
     assert relevance == pytest.approx(published["relevance_macro_f1"], abs=0.003)
-    assert theme >= 0.70
+    assert theme >= 0.72
 
 
 def test_scores_on_golden_messages_are_as_published(measure: ModuleType) -> None:
@@ -207,7 +207,8 @@ def test_forgetting_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("fact_ride is broken", ["fact_ride"], []),
         ("the rides are late", ["fact_ride"], []),
-        ("one ride, one driver", ["dim_driver", "fact_ride"], []),
+        ("one ride, one driver", ["fact_ride", "dim_driver"], []),
+        ("a drver of dim_driver, fact_ride", ["dim_driver", "fact_ride"], []),
         ("too many drvers twice", ["dim_driver"], []),
         ("the ride number is empty", ["fact_ride"], ["fact_ride.ride_id"]),
         ("city of the drivers", ["dim_driver"], ["dim_driver.city"]),
@@ -217,7 +218,7 @@ def test_forgetting_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_names_are_found(item: str, tables: list[str], columns: list[str]) -> None:
-    """Technical and everyday names, plural, with a slip; a shared column needs its table."""
+    """Technical and everyday names, plural, with a slip; the surest table first."""
     value = answer("entities", item)
     assert value["tables"] == tables
     assert value["columns"] == columns

@@ -20,6 +20,8 @@ FEATURES = 9_000
 LEAST_TEXTS = 3
 THEME_C = 2.0
 RELEVANCE_C = 10.0
+ROUGH, FINE = 1e-2, 1e-3
+# Tolerances of the fit that chooses the features, and of the one that weighs them.
 
 
 @frozen
@@ -80,30 +82,30 @@ def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
 
 
 def _regression(
-    matrix: csr_matrix, labels: np.ndarray, weights: np.ndarray, c: float
+    matrix: csr_matrix, labels: np.ndarray, weights: np.ndarray, c: float, tolerance: float
 ) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=300, tol=1e-3, class_weight="balanced").fit(
+    return LogisticRegression(C=c, max_iter=300, tol=tolerance, class_weight="balanced").fit(
         matrix, labels, sample_weight=weights
     )
 
 
 def _heads(
-    encoded: Encoded, examples: Sequence[Example]
+    encoded: Encoded, examples: Sequence[Example], tolerance: float
 ) -> tuple[LogisticRegression, LogisticRegression]:
     needs = np.array([e.theme != "none" for e in examples])
     themes = np.array([THEMES.index(e.theme) if e.theme != "none" else -1 for e in examples])
     relevance = np.array([RELEVANCE.index(e.relevance) for e in examples])
     weights = np.array([e.weight for e in examples])
     return (
-        _regression(encoded.matrix[needs], themes[needs], weights[needs], THEME_C),
-        _regression(encoded.matrix, relevance, weights, RELEVANCE_C),
+        _regression(encoded.matrix[needs], themes[needs], weights[needs], THEME_C, tolerance),
+        _regression(encoded.matrix, relevance, weights, RELEVANCE_C, tolerance),
     )
 
 
 def fit(examples: Sequence[Example]) -> Weights:
     """Weights for the examples, not yet calibrated."""
     full = encode([e.text for e in examples])
-    theme, relevance = _heads(full, examples)
+    theme, relevance = _heads(full, examples, ROUGH)
     spread = np.sqrt(np.asarray(full.matrix.multiply(full.matrix).mean(axis=0)).ravel())
     size = np.maximum(
         np.abs(theme.coef_).max(axis=0) / np.abs(theme.coef_).max(),
@@ -111,7 +113,7 @@ def fit(examples: Sequence[Example]) -> Weights:
     )
     best = np.sort(np.argsort(-(size * spread), kind="stable")[:FEATURES])
     kept = Encoded(full.matrix[:, best], full.numbers[best])
-    theme, relevance = _heads(kept, examples)
+    theme, relevance = _heads(kept, examples, FINE)
     weights = np.vstack([theme.coef_, relevance.coef_])
     # One step a head, so that classes of a head stay comparable.
     steps = [float(np.quantile(np.abs(h.coef_), 0.9995)) / 127 for h in (theme, relevance)]

@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from typing import cast
 
 from attrs import frozen
 
 from dnr_llm_mock import skeletons
-from dnr_llm_mock.writer import write
+from dnr_llm_mock.writer import pool, skeleton_file, write
 
 ROLES = ("exec", "data_eng", "analytics_eng", "bi", "pm", "finance", "other")
 COMPANIES: tuple[dict[str, object], ...] = (
@@ -143,8 +144,17 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
 
 
 def _written(brief: dict[str, object], skeleton: str, draw: random.Random) -> dict[str, object]:
-    """An answer that uses this skeleton: the writer chooses by seed, so seeds are tried."""
+    """An answer that uses this skeleton.
+
+    The writer takes its skeleton by the seed's first number, so seeds are drawn until that fits.
+    """
+    questions = brief["kind"] == "nlq"
+    file = skeleton_file(
+        cast("str | None", brief["theme"]),
+        None if questions else cast("str", brief["relevance"]),
+    )
+    names = [s.name for s in pool(file, cast("str", brief["band"]), questions=questions)]
     while True:
-        answer = write(json.dumps({**brief, "seed": draw.getrandbits(48)}))
-        if answer["skeleton"] == skeleton:
-            return answer
+        seed = draw.getrandbits(48)
+        if names[int(random.Random(seed).random() * len(names))] == skeleton:  # noqa: S311
+            return write(json.dumps({**brief, "seed": seed}))

@@ -110,6 +110,8 @@ DEFAULTS: Final[Mapping[str, tuple[str, ...]]] = {
     "table": ("our main table", "the core table", "the base table"),
     "column": ("the id", "the key column", "the reference"),
 }
+ALSO: Final[Mapping[str, str]] = {"product": "feature"}
+"""Words of an archetype that fill a slot under another name."""
 KEPT: Final = frozenset(
     (
         "dashboard",
@@ -202,7 +204,7 @@ class Filler:
         if base == "other":
             return self._drawn("report", "")
         for words in self._words:
-            options = words.get(base)
+            options = words.get(base) or words.get(ALSO.get(base, ""))
             if options:
                 return str(self._choice(options))
         return base.replace("_", " ")

@@ -83,7 +83,8 @@ def speak(text: str, traits: Mapping[str, Any], random: Callable[[], float]) -> 
     if random() < float(traits.get("lowercase", 0)):
         text = text.lower()
     if random() < float(traits.get("no_punctuation", 0)):
-        text = re.sub(r"[.,;:!](?=\s|$)", "", text)
+        # Commas go, and the last stop; without the others, sentences would run together.
+        text = re.sub(r"[,;](?=\s)|[.!]+$", "", text)
     if random() < max(float(traits.get("typo", 0)), float(traits.get("typos", 0))):
         text = typo(text, random)
     if random() < float(traits.get("emoji", 0)):
