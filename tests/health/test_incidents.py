@@ -101,10 +101,13 @@ def test_orphans_of_two_days_are_one_incident(database: Callable[[str], str]) ->
 
 def test_copies_of_one_day_are_a_duplicate_spike(database: Callable[[str], str]) -> None:
     """Rows that come a second time are counted on the day on which they happened."""
-    sql = QUIET + """
+    sql = (
+        QUIET
+        + """
         INSERT INTO orders SELECT id, customer, placed, loaded + INTERVAL 1 MINUTE FROM orders
         WHERE placed::DATE = '2024-03-05' AND id % 9 = 0
     """
+    )
     found = _only(_measure(database(sql)))
     assert (found.kind, str(found.start), found.rows) == ("duplicate_spike", "2024-03-05", 89)
 
@@ -119,10 +122,13 @@ def test_a_day_with_half_of_its_rows_is_a_volume_drop(database: Callable[[str], 
 
 def test_a_gap_is_found_by_load_time_and_explains_its_lag(database: Callable[[str], str]) -> None:
     """Six hours without loading, then everything at once: one gap, and no lag surge beside it."""
-    sql = QUIET + """
+    sql = (
+        QUIET
+        + """
         UPDATE orders SET loaded = TIMESTAMP '2024-04-10 16:00'
         WHERE loaded BETWEEN '2024-04-10 10:00' AND '2024-04-10 15:59:59'
     """
+    )
     found = _only(_measure(database(sql)))
     assert found.kind == "write_gap"
     assert found.start_time == datetime(2024, 4, 10, 10, tzinfo=UTC)
@@ -131,10 +137,13 @@ def test_a_gap_is_found_by_load_time_and_explains_its_lag(database: Callable[[st
 
 def test_a_surge_on_a_part_of_the_rows_moves_p95_only(database: Callable[[str], str]) -> None:
     """Which statistic fired is part of the answer."""
-    sql = QUIET + """
+    sql = (
+        QUIET
+        + """
         UPDATE orders SET loaded = placed + (loaded - placed) * 6
         WHERE placed::DATE = '2024-04-10' AND id % 10 < 2
     """
+    )
     found = _only(_measure(database(sql)))
     assert (found.kind, found.fired, str(found.start)) == ("lag_surge", ("p95",), "2024-04-10")
 

@@ -53,7 +53,9 @@ def test_duckdb_days_are_those_of_the_zone(zone: str, instants: list[datetime]) 
     connection.con.executemany("INSERT INTO moments VALUES (?, ?)", [(i, i) for i in instants])
     table, clock = connection.table("moments"), _clock(zone, "duckdb")
     for column in (table.moment, table.zoned):
-        rows = table.select(table.moment, d=clock.day(column), h=clock.hour(column), m=clock.month(column))
+        rows = table.select(
+            table.moment, d=clock.day(column), h=clock.hour(column), m=clock.month(column)
+        )
         for at, *found in fetch(connection, rows):
             assert tuple(found) == _expected(at, zone), at
     connection.disconnect()
@@ -72,7 +74,12 @@ def test_sqlite_days_are_those_of_the_zone(zone: str) -> None:
     raw.executemany("INSERT INTO moments VALUES (?)", [(i.isoformat(" "),) for i in instants])
     connection = ibis.sqlite.from_connection(raw)
     table, clock = connection.table("moments"), _clock(zone, "sqlite")
-    rows = table.select(table.moment, d=clock.day(table.moment), h=clock.hour(table.moment), m=clock.month(table.moment))
+    rows = table.select(
+        table.moment,
+        d=clock.day(table.moment),
+        h=clock.hour(table.moment),
+        m=clock.month(table.moment),
+    )
     for at, *found in fetch(connection, rows):
         assert tuple(found) == _expected(datetime.fromisoformat(str(at)), zone), at
     connection.disconnect()

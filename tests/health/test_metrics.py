@@ -106,13 +106,18 @@ orders = st.builds(
     shop=st.none() | st.integers(1, 2),
     placed=st.none() | instants,
     loaded=st.none()
-    | st.builds(lambda at, minutes: at + timedelta(minutes=minutes), instants, st.integers(-30, 300)),
+    | st.builds(
+        lambda at, minutes: at + timedelta(minutes=minutes), instants, st.integers(-30, 300)
+    ),
     cents=st.none() | st.integers(-500, 10_000),
 )
 
 
 def _write(
-    path: Path, rows: list[Order], customers: list[tuple[int, datetime]], shops: list[tuple[str, int]]
+    path: Path,
+    rows: list[Order],
+    customers: list[tuple[int, datetime]],
+    shops: list[tuple[str, int]],
 ) -> None:
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
@@ -125,7 +130,10 @@ def _write(
         for table, values in (
             ("customers", customers),
             ("shops", shops),
-            ("orders", [(r.id, r.customer, r.region, r.shop, r.placed, r.loaded, r.cents) for r in rows]),
+            (
+                "orders",
+                [(r.id, r.customer, r.region, r.shop, r.placed, r.loaded, r.cents) for r in rows],
+            ),
         ):
             if values:
                 marks = ", ".join("?" for _ in values[0])
@@ -162,7 +170,9 @@ def _expected(
         add("customer", "key_null", row, hit=row.customer is None)
         missing = row.customer is not None and row.customer not in since
         temporal = (
-            row.customer in since and row.placed is not None and since[row.customer] > _cut(row.placed)
+            row.customer in since
+            and row.placed is not None
+            and since[row.customer] > _cut(row.placed)
         )
         has_shop = row.region is not None and row.shop is not None
         no_shop = has_shop and (row.region, row.shop) not in shops

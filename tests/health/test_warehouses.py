@@ -66,7 +66,8 @@ def total(health: HealthResult, metric: str, table: str = "orders") -> dict[str,
     return next(
         row
         for row in health.totals.to_pylist()
-        if (row["table"], row["column"], row["metric"], row["scope"]) == (table, "", metric, "history")
+        if (row["table"], row["column"], row["metric"], row["scope"])
+        == (table, "", metric, "history")
     )
 
 
@@ -223,9 +224,18 @@ def test_a_database_of_something_else_is_an_error(database: Callable[[str], str]
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("ALTER TABLE orders RENAME placed TO placed_at", "no column 'placed' .did you mean 'placed_at'"),
-        ("ALTER TABLE orders ALTER placed TYPE VARCHAR", "orders.placed should be time .timestamp. but is string"),
-        ("ALTER TABLE orders ALTER total TYPE VARCHAR", "orders.total should be number .decimal. but is string"),
+        (
+            "ALTER TABLE orders RENAME placed TO placed_at",
+            "no column 'placed' .did you mean 'placed_at'",
+        ),
+        (
+            "ALTER TABLE orders ALTER placed TYPE VARCHAR",
+            "orders.placed should be time .timestamp. but is string",
+        ),
+        (
+            "ALTER TABLE orders ALTER total TYPE VARCHAR",
+            "orders.total should be number .decimal. but is string",
+        ),
     ],
 )
 def test_a_wrong_column_is_named_with_what_is_there(
@@ -238,7 +248,9 @@ def test_a_wrong_column_is_named_with_what_is_there(
 
 def test_keys_of_different_types_are_not_compared(database: Callable[[str], str]) -> None:
     """A number against a text is no orphan: the key is not measured, with the two types."""
-    url = database(ORDERS.replace("range AS id FROM range(10)", "range::VARCHAR AS id FROM range(10)"))
+    url = database(
+        ORDERS.replace("range AS id FROM range(10)", "range::VARCHAR AS id FROM range(10)")
+    )
     archetype = shop()
     customers = evolve(
         archetype.schema["customers"],
@@ -255,7 +267,9 @@ def test_keys_of_different_types_are_not_compared(database: Callable[[str], str]
 @pytest.mark.parametrize("where", ["WHERE false", ""])
 def test_empty_and_all_null_tables_are_told(database: Callable[[str], str], where: str) -> None:
     """No rows, or no usable time, is a reason in words and never a share of nothing."""
-    null = ORDERS.replace("TIMESTAMP '2024-06-01' + INTERVAL (range) HOUR AS placed", "NULL::TIMESTAMP AS placed")
+    null = ORDERS.replace(
+        "TIMESTAMP '2024-06-01' + INTERVAL (range) HOUR AS placed", "NULL::TIMESTAMP AS placed"
+    )
     sql = null if not where else ORDERS + "DELETE FROM orders"
     health = run(database(sql))
     reasons = [line.reason for line in health.not_measured if line.table == "orders"]
@@ -268,7 +282,7 @@ def test_without_any_event_an_as_of_is_asked_for(database: Callable[[str], str])
     """A warehouse without events has no last day; the message says what to do."""
     with (
         open_warehouse(database(ORDERS + "DELETE FROM orders"), shop()) as warehouse,
-        pytest.raises(InputError, match="no row of .* has an event time") as caught,
+        pytest.raises(InputError, match=r"no row of .* has an event time") as caught,
     ):
         measure(warehouse, QUICK)
     assert "--as-of" in caught.value.hint
@@ -276,7 +290,10 @@ def test_without_any_event_an_as_of_is_asked_for(database: Callable[[str], str])
 
 def test_money_that_is_no_number_counts_as_none(database: Callable[[str], str]) -> None:
     """NaN and infinities do not poison sums, and sums of floats are exact to the micro-unit."""
-    sql = ORDERS.replace("5.25 AS total", "(CASE range WHEN 0 THEN 'NaN' WHEN 1 THEN 'inf' ELSE '0.1' END)::DOUBLE AS total")
+    sql = ORDERS.replace(
+        "5.25 AS total",
+        "(CASE range WHEN 0 THEN 'NaN' WHEN 1 THEN 'inf' ELSE '0.1' END)::DOUBLE AS total",
+    )
     assert total(run(database(sql)), "rows")["revenue_cents"] == 4_780.0
 
 
@@ -290,7 +307,9 @@ def test_the_default_as_of_is_the_end_of_the_last_day(database: Callable[[str], 
 
 def test_limits_of_unknown_tables_are_refused(database: Callable[[str], str]) -> None:
     """An override for a table that is not there names the nearest one."""
-    settings = Settings(report=evolve(ReportSettings(), table_slos={"order": {"key_null_pct": 2.0}}))
+    settings = Settings(
+        report=evolve(ReportSettings(), table_slos={"order": {"key_null_pct": 2.0}})
+    )
     with (
         open_warehouse(database(ORDERS), shop()) as warehouse,
         pytest.raises(ConfigError, match="no table or key 'order'") as caught,

@@ -107,10 +107,11 @@ class Dialect:
                 for part in ("%Y", "%m")
             ]
             return parts[0].cast("int64") * 12 + parts[1].cast("int64") - 1
-        if self.name == "duckdb":
-            moment = _make_timestamp(local_seconds * 1_000_000)
-        else:
-            moment = local_seconds.as_timestamp("s")
+        moment = (
+            _make_timestamp(local_seconds * 1_000_000)
+            if self.name == "duckdb"
+            else local_seconds.as_timestamp("s")
+        )
         return moment.year().cast("int64") * 12 + moment.month() - 1
 
     def day_of_date(self, date: Any) -> Any:

@@ -314,7 +314,10 @@ def _times(
     usable = [n for n in usable if table.filled.get(n, 1) > 0]
     money = [n for n, kind in table.columns.items() if kind in _NUMBERS and MONEY.search(n)]
     real = [k for k in links if k.sure]
-    if usable and real and (not is_parent or money):
+    # What others point to may be a fact as well: it has money, or several keys and a time that
+    # says more than since when it exists.
+    dated = [n for n in usable if not CREATED.search(n)]
+    if usable and real and (not is_parent or money or (len(real) > 1 and dated)):
         ranked = sorted(
             usable,
             key=lambda n: (

@@ -85,7 +85,7 @@ class _Reader:
 
     def mapping(self, value: Any, path: str, allowed: Sequence[str] | None) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            self.fault(path, f"must be a mapping of names to values, not {value!r}")
+            self.fault(path or "the file", f"must be a mapping of names to values, not {value!r}")
             return {}
         for name in value:
             if allowed is not None and name not in allowed:
@@ -165,7 +165,7 @@ def archetype_of(content: Any, where: str) -> Archetype:
         ConfigError: fields are wrong.
     """
     reader = _Reader(where)
-    top = reader.mapping(content, "the file", TOP)
+    top = reader.mapping(content, "", TOP)
     name = reader.text(top.get("name", Path(where).stem), "name")
     tz = top.get("tz")
     if tz is not None:
@@ -173,7 +173,6 @@ def archetype_of(content: Any, where: str) -> Archetype:
     described = reader.mapping(top.get("tables", {}), "tables", None)
     if not described:
         reader.fault("tables", "is empty; at least one table is needed")
-    reader.finish()
     tables = [_table(reader, name_, part) for name_, part in described.items()]
     _references(reader, tables, described)
     streams = _money(reader, top.get("money") or [], tables)
