@@ -8,9 +8,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
 
 from attrs import field, frozen
@@ -20,6 +20,7 @@ from dnr_core.errors import FolderError, FolderHeldError, InputError, Unfinished
 MANIFEST: Final = "manifest.json"
 LOCK: Final = ".dnr.lock"
 STAGING: Final = ".partial"
+PUBLISHING: Final = ".publishing"
 MANIFEST_FORMAT: Final = 1
 
 
@@ -143,8 +144,10 @@ def held(folder: Path) -> Iterator[Path]:
         lock.release()
 
 
-def claim(folder: Path, kind: str) -> None:
+def claim(folder: Path, kind: str, *, beside: Collection[str] = ()) -> None:
     """Refuse a folder that holds something else than an earlier `kind` of ours.
+
+    `beside` are names of folders that other commands of ours put there.
 
     Raises:
         FolderError: it has files and no manifest or staging of that kind.
@@ -160,12 +163,13 @@ def claim(folder: Path, kind: str) -> None:
                 f"{folder} holds a {found}, not a {kind}", hint="choose another --out folder"
             )
         return
+    if (folder / STAGING).exists():
+        return
+    ours = {LOCK, STAGING, PUBLISHING, *beside}
     strangers = sorted(
-        p.name
-        for p in folder.iterdir()
-        if p.name not in {LOCK, STAGING} and not p.name.endswith(".tmp")
+        p.name for p in folder.iterdir() if p.name not in ours and not p.name.endswith(".tmp")
     )
-    if strangers and not (folder / STAGING).exists():
+    if strangers:
         raise FolderError(
             f"{folder} has files that dnr did not write ({', '.join(strangers[:3])})",
             hint="choose another --out folder, or empty this one yourself",
@@ -183,28 +187,46 @@ def staging(folder: Path) -> Path:
 def publish(folder: Path, manifest: Manifest) -> None:
     """Move everything from the staging folder into `folder`, and write the manifest last.
 
-    What an earlier run published and this one does not have is removed. A run that is killed in between
-    leaves a folder without manifest, which every reader refuses; running again finishes it.
+    What an earlier run published and this one does not have is removed; what others put there
+    stays. A run that is killed in between leaves a folder without manifest, which every reader
+    refuses; running again finishes it.
     """
-    stage = folder / STAGING
+    stage, wanted = folder / STAGING, set(manifest.files)
     with disk_errors(folder):
+        published = _published(folder)
+        # Written before the old manifest goes, so that a killed run's files are known to the next.
+        write_json(folder / PUBLISHING, sorted(published | wanted))
         (folder / MANIFEST).unlink(missing_ok=True)
-        wanted = set(manifest.files)
-        for old in sorted(folder.rglob("*"), reverse=True):
-            relative = old.relative_to(folder).as_posix()
-            if relative == LOCK or relative.split("/", 1)[0] == STAGING:
-                continue
-            if old.is_file() and (relative not in wanted or (stage / relative).exists()):
-                old.unlink()
-            elif old.is_dir() and not any(old.iterdir()):
-                old.rmdir()
+        for relative in sorted(published - wanted):
+            (folder / relative).unlink(missing_ok=True)
+            _remove_empty(folder / relative, folder)
         for relative in sorted(wanted):
             source, target = stage / relative, folder / relative
             if source.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.replace(target)
         write_manifest(folder, manifest)
+        (folder / PUBLISHING).unlink(missing_ok=True)
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _published(folder: Path) -> set[str]:
+    """Return the relative paths that earlier runs published, finished or killed."""
+    found: set[str] = set()
+    if (folder / MANIFEST).exists():
+        found |= set(read_manifest(folder).files)
+    if (folder / PUBLISHING).exists():
+        with suppress(ValueError):
+            listed = json.loads((folder / PUBLISHING).read_text(encoding="utf-8"))
+            found |= {str(name) for name in listed if is_inside(str(name))}
+    return found
+
+
+def _remove_empty(path: Path, root: Path) -> None:
+    for parent in path.parents:
+        if parent == root or not parent.is_dir() or any(parent.iterdir()):
+            return
+        parent.rmdir()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -242,6 +264,15 @@ def read_manifest(folder: Path) -> Manifest:
         )
     content.pop("format")
     try:
-        return Manifest(**content)
+        manifest = Manifest(**content)
     except TypeError as error:
         raise InputError(f"{path} is damaged: {error}") from None
+    if not isinstance(manifest.files, dict) or not all(map(is_inside, manifest.files)):
+        raise InputError(f"the manifest {path} names files outside of its folder")
+    return manifest
+
+
+def is_inside(relative: str) -> bool:
+    """Return whether a relative path stays inside its folder: a manifest may come from anywhere."""
+    parts = PurePosixPath(relative)
+    return bool(relative) and not parts.is_absolute() and ".." not in parts.parts

@@ -111,6 +111,46 @@ def test_publishing_replaces_what_was_published_and_nothing_else_remains(tmp_pat
     assert workspace.read_manifest(folder).files == {"b": "0" * 64, "c": "0" * 64}
 
 
+def test_publishing_leaves_alone_what_others_put_there(tmp_path: Path) -> None:
+    """A folder that another command made inside stays, whatever is published around it."""
+    folder = tmp_path / "out"
+    workspace.publish(folder, stage(folder, a="1"))
+    (folder / "qc").mkdir()
+    (folder / "qc" / "qc_summary.json").write_text("{}")
+    workspace.publish(folder, stage(folder, b="2"))
+    assert sorted(p.name for p in folder.iterdir()) == ["b", "manifest.json", "qc"]
+    (folder / "manifest.json").unlink()
+    (folder / "b").unlink()
+    with pytest.raises(FolderError, match="qc"):
+        workspace.claim(folder, "report")
+    workspace.claim(folder, "report", beside=("qc",))
+
+
+def test_files_of_a_run_that_was_killed_while_publishing_do_not_stay(tmp_path: Path) -> None:
+    """The next run, of another plan, removes what the killed one had moved into place."""
+    folder = tmp_path / "out"
+    workspace.publish(folder, stage(folder, old="1"))
+    stage(folder, moved="2", other="3")
+    code = (
+        "import os, signal, sys; from pathlib import Path; from dnr_core import workspace\n"
+        "real = Path.replace\n"
+        "def replace(self, target):\n"
+        "    done = real(self, target)\n"
+        "    if Path(target).name == 'moved': os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return done\n"
+        "Path.replace = replace\n"
+        "workspace.publish(Path(sys.argv[1]), workspace.Manifest(kind='warehouse', version='0.1.0',"
+        " settings={}, files={'moved': 'x', 'other': 'y'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert (folder / "moved").exists()
+    with pytest.raises(UnfinishedError):
+        workspace.read_manifest(folder)
+    workspace.publish(folder, stage(folder, new="4"))
+    assert sorted(p.name for p in folder.iterdir()) == ["manifest.json", "new"]
+
+
 def test_a_folder_without_manifest_is_unfinished(tmp_path: Path) -> None:
     """Readers refuse it, and say how to go on."""
     with pytest.raises(UnfinishedError, match=r"has no manifest\.json") as caught:
@@ -134,6 +174,14 @@ def test_a_damaged_manifest_is_an_input_error(
     (folder / "manifest.json").write_bytes(content)
     with pytest.raises(InputError, match="manifest"):
         workspace.read_manifest(folder)
+
+
+@pytest.mark.parametrize("path", ["../thesis.txt", "/etc/passwd", "a/../../b", ""])
+def test_a_manifest_that_points_outside_is_refused(path: str, tmp_path: Path) -> None:
+    """No file outside of the folder is ever read, moved or removed because a manifest says so."""
+    workspace.write_manifest(tmp_path, manifest(**{path: "0"}))
+    with pytest.raises(InputError, match="outside of its folder"):
+        workspace.read_manifest(tmp_path)
 
 
 def test_a_folder_of_somebody_elses_files_is_left_alone(tmp_path: Path) -> None:

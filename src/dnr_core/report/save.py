@@ -39,7 +39,7 @@ def version() -> str:
 def save(report: Report, folder: Path, *, plugins: Mapping[str, str]) -> Path:
     """Write the report; see `Report.save`."""
     with held(folder):
-        claim(folder, KIND)
+        claim(folder, KIND, beside=("qc",))
         stage = staging(folder)
         _clear(stage)
         document = report.document
