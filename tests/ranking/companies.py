@@ -197,7 +197,14 @@ def _day(
         found.append(_row(table, "", day, metric, broken, rows, broken / rows, cents))
         if metric in {"key_null", "fk_failure"}:
             found.append(_row(table, keys[table], day, metric, broken, rows, broken / rows, cents))
-    late = found[-1]["numerator"] / rows
+        if metric == "fk_failure":
+            parts = {"fk_missing": broken * 7 // 10, "fk_temporal": -(-broken * 3 // 10)}
+            found += [
+                _row(table, column, day, name, part, rows, part / rows, cents)
+                for name, part in parts.items()
+                for column in ("", keys[table])
+            ]
+    late = next(row for row in found if row["metric"] == "late")["numerator"] / rows
     p95 = 400.0 if late > 0.05 else lag_minutes
     found.append({**_row(table, "", day, "lag_p95_minutes", 0, rows, p95, None), "numerator": None})
     return found

@@ -188,6 +188,18 @@ def test_a_card_says_cause_worth_and_next_step(whole: Report) -> None:
     assert late["money"]["kind"] == "late"
 
 
+def test_the_page_says_where_keys_break(whole: Report, page: str) -> None:
+    """Broken keys are told apart by key and by how they fail, most rows first."""
+    rows = whole.document["health"]["keys"]
+    assert [row["rows"] for row in rows] == sorted((row["rows"] for row in rows), reverse=True)
+    assert {(row["column"], row["what"]) for row in rows} == {
+        ("buyer_id", "empty"),
+        ("buyer_id", "not in the other table"),
+        ("buyer_id", "before the other row"),
+    }
+    assert "Where keys break" in page
+
+
 EVIL = '<script>alert("x")</script> & \u202eright to left\u202c {{ 7 * 7 }} ' + "long" * 80
 
 

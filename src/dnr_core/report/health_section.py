@@ -43,18 +43,55 @@ def health_document(context: Context) -> dict[str, Any] | None:
         "breached": sum(1 for row in rows if row["breached"]),
         "heat": heat_document(context, [row["table"] for row in rows[:WORST_TABLES]]),
         "guardrails": _guardrails(context),
-        "not_measured": [
-            {
-                "table": gap.table,
-                "column": gap.column,
-                "metric": gap.metric,
-                "text": f"{context.title(gap.table)}"
-                f"{' (' + gap.column + ')' if gap.column else ''}: {gap.reason}",
-            }
-            for gap in context.health.not_measured[:MAX_INCIDENTS]
-        ],
+        "keys": _keys(context),
+        "not_measured": _gaps(context),
         "notes": list(context.health.notes),
     }
+
+
+def _gaps(context: Context) -> list[dict[str, Any]]:
+    """Return what was not measured and why, each sentence once."""
+    found: dict[str, dict[str, Any]] = {}
+    for gap in context.health.not_measured if context.health else ():
+        column = f" ({gap.column})" if gap.column else ""
+        text = f"{context.title(gap.table)}{column}: {gap.reason}"
+        found.setdefault(
+            text,
+            {"table": gap.table, "column": gap.column, "metric": gap.metric, "text": text},
+        )
+    return list(found.values())[:WORST_TABLES]
+
+
+def _keys(context: Context) -> list[dict[str, Any]]:
+    """Return where broken keys concentrate: by key or column, and how they fail."""
+    found: list[dict[str, Any]] = []
+    parts = context.measures.parts if context.measures else {}
+    for (table, metric), columns in parts.items():
+        for column, total in columns.items():
+            if metric in KEY_WORDS and total.numerator and total.denominator:
+                found.append(
+                    {
+                        "table": table,
+                        "title": context.title(table),
+                        "column": column,
+                        "metric": metric,
+                        "what": KEY_WORDS[metric],
+                        "rows": int(total.numerator),
+                        "rows_text": say.count(total.numerator),
+                        "share": round(total.numerator / total.denominator, 6),
+                        "share_text": say.percent(total.numerator / total.denominator),
+                        "money": say.money(total.revenue_cents, context.currency),
+                    }
+                )
+    found.sort(key=lambda row: (-row["rows"], row["table"], row["column"], row["metric"]))
+    return found[:WORST_TABLES]
+
+
+KEY_WORDS: Final = {
+    "key_null": "empty",
+    "fk_missing": "not in the other table",
+    "fk_temporal": "before the other row",
+}
 
 
 def _tables(context: Context) -> tuple[str, ...]:
