@@ -10,9 +10,12 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from dnr_core.health.connect import Warehouse
+from dnr_core.health.local_time import LocalClock
 from dnr_core.health.marks import BITS, Frame, Layout
-from dnr_core.health.once import LATEST, repeated_keys, smallest
+from dnr_core.health.marks import frame as prepare_frame
+from dnr_core.health.once import LATEST, repeated_keys, rows_of, smallest
 from dnr_core.model.health import Metric
+from dnr_core.model.schema import Table
 
 Ints = npt.NDArray[np.int64]
 Exact = npt.NDArray[np.object_]
@@ -66,6 +69,8 @@ class Counts:
     tally: Tally
     extra: Tally
     newest: dict[int, int] = field(factory=dict)
+    copies: Any = None
+    """The rows of repeated keys (`key_0` ..., `loaded_s`, `day`); None where there are none."""
 
     @property
     def layout(self) -> Layout:
@@ -142,22 +147,25 @@ class Counts:
         return total
 
 
-def count(warehouse: Warehouse, frame: Frame) -> Counts:
+def count(warehouse: Warehouse, table: Table, clock: LocalClock, late_minutes: float) -> Counts:
     """Read the table once (and the rows of repeated keys once more) and count."""
+    frame = prepare_frame(warehouse, table, clock, late_minutes)
     groups = ["day", *frame.mark_columns]
     rows = frame.rows
     sums = {name: rows[name].sum() for name in frame.amount_columns}
     grouped = rows.group_by(groups).agg(rows=rows.count(), newest=rows.event_s.max(), **sums)
     fetched = warehouse.rows(grouped.select(*groups, "rows", "newest", *frame.amount_columns))
     newest: dict[int, int] = {}
-    words, at = frame.layout.words, len(groups)
+    at = len(groups)
     for row in fetched:
         if row[0] is not None and row[at + 1] is not None:
             newest[row[0]] = max(row[at + 1], newest.get(row[0], row[at + 1]))
     plain = [(row[0], _joined(row[1:at]), row[at], row[at + 2 :]) for row in fetched]
     mean = _link_means(frame, plain)
-    extra = _copies(warehouse, frame, words)
-    return Counts(frame, _linked(frame, plain, mean), _linked(frame, extra, mean), newest)
+    copies = _copied_rows(warehouse, frame, clock, late_minutes)
+    extra = [] if copies is None else _beyond_first(warehouse, frame, copies)
+    tally = _linked(frame, plain, mean)
+    return Counts(frame, tally, _linked(frame, extra, mean), newest, copies)
 
 
 def _joined(words: tuple[int, ...]) -> int:
@@ -216,25 +224,26 @@ def _linked(frame: Frame, plain: Plain, means: tuple[int, ...]) -> Tally:
     return _tally(frame, filled)
 
 
-def _copies(warehouse: Warehouse, frame: Frame, words: int) -> Plain:
-    """Count the rows of repeated keys but for the first of each: by load time, day, marks, money."""
-    repeated = repeated_keys(warehouse, frame.table)
-    if repeated is None:
-        return []
-    copies = warehouse.scratch(f"copies:{frame.table.name}", copied_rows(frame, repeated))
-    first = smallest(copies, frame.key_columns, frame.ordering)
-    return _minus(_by_marks(warehouse, frame, copies), _by_marks(warehouse, frame, first), words)
-
-
-def copied_rows(frame: Frame, repeated: Any) -> Any:
-    """Return the rows of repeated keys with the columns that order copies, without nulls."""
-    keys = repeated.select(**{f"r_{c}": repeated[c] for c in frame.key_columns})
-    rows = frame.rows.inner_join(keys, [frame.rows[c] == keys[f"r_{c}"] for c in frame.key_columns])
+def _copied_rows(warehouse: Warehouse, frame: Frame, clock: LocalClock, late_minutes: float) -> Any:
+    """Return the rows of repeated keys with what orders them, None where no key is repeated."""
+    keys = repeated_keys(warehouse, frame.table)
+    if keys is None:
+        return None
+    # Only these rows go through the joins a second time.
+    source = rows_of(warehouse, frame.table, keys)
+    rows = prepare_frame(warehouse, frame.table, clock, late_minutes, source=source).rows
     columns: dict[str, Any] = {c: rows[c] for c in frame.key_columns}
     columns |= {c: rows[c].coalesce(0) for c in frame.ordering}
     columns["loaded_s"] = rows.loaded_s.coalesce(LATEST)
     columns["day"] = rows.day.coalesce(NO_DAY)
-    return rows.select(**columns)
+    return warehouse.scratch(f"copies:{frame.table.name}", rows.select(**columns))
+
+
+def _beyond_first(warehouse: Warehouse, frame: Frame, copies: Any) -> Plain:
+    """Count the rows but for the first of each key: by load time, day, marks and money."""
+    first = smallest(copies, frame.key_columns, frame.ordering)
+    words = frame.layout.words
+    return _minus(_by_marks(warehouse, frame, copies), _by_marks(warehouse, frame, first), words)
 
 
 def _by_marks(warehouse: Warehouse, frame: Frame, rows: Any) -> list[tuple[Any, ...]]:

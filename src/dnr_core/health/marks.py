@@ -139,12 +139,14 @@ def judge(
     with_money: bool = True,
     only: frozenset[str] | None = None,
     with_day: bool = True,
+    source: ir.Table | None = None,
 ) -> Judged:
     """Join a table to its parents and say of each row what is wrong with it.
 
-    `only` names the foreign keys to judge, by label; None is all of them.
+    `only` names the foreign keys to judge, by label; None is all of them. `source` are some of
+    the table's rows; all of them, unless given.
     """
-    source = warehouse.table(table.name)
+    source = warehouse.table(table.name) if source is None else source
     own = own_streams(warehouse.archetype, table) if with_money else ()
     linked = [
         stream
@@ -153,7 +155,9 @@ def judge(
     ]
     extra = {f"amount_{place}": row_amount(source, stream) for place, stream in enumerate(own)}
     extra |= {f"link_{c}": source[c] for s in linked for c in s.keyed_by}
-    base = timed(warehouse, table, clock, own=_kept(table), extra=extra, with_day=with_day)
+    base = timed(
+        warehouse, table, clock, own=_kept(table), extra=extra, with_day=with_day, source=source
+    )
     rows = base.rows
     reaches = [Reach(stream, unit_of(source, stream), shared=False) for stream in own]
     judged, reasons = judged_keys(warehouse, table)
@@ -190,11 +194,13 @@ def frame(
     clock: LocalClock,
     late_minutes: float,
     *,
-    with_money: bool = True,
-    only: frozenset[str] | None = None,
+    source: ir.Table | None = None,
 ) -> Frame:
-    """Prepare a table for counting; `late_minutes` is its limit of ingest lag."""
-    judged = judge(warehouse, table, clock, late_minutes, with_money=with_money, only=only)
+    """Prepare a table (or `source`, some of its rows) for counting.
+
+    `late_minutes` is the table's limit of ingest lag.
+    """
+    judged = judge(warehouse, table, clock, late_minutes, source=source)
     layout = Layout(tuple(judged.terms))
     rows = judged.rows.mutate(**_words(list(judged.terms.values()), layout.words))
     kept = {name: rows[name] for name in ("day", "event_s", "loaded_s")}

@@ -26,7 +26,6 @@ from dnr_core.health.local_time import (
     zone_of,
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
-from dnr_core.health.marks import frame
 from dnr_core.health.proof import proofs
 from dnr_core.health.rates import RateFindings, find_spikes
 from dnr_core.health.slo import Limits, verdicts
@@ -181,9 +180,8 @@ def measure(
     counted: list[Counts] = []
     for table in present:
         late = setup.limits.of_table(table.name, "p95_ingest_lag_min")
-        prepared = frame(warehouse, table, setup.clock, late)
-        counted.append(count(warehouse, prepared))
-        missing += prepared.not_measured
+        counted.append(count(warehouse, table, setup.clock, late))
+        missing += counted[-1].frame.not_measured
         progress.advance(TASK)
     missing += _silent_tables(counted)
     span = _span(setup, settings, counted)

@@ -84,6 +84,17 @@ def repeated_keys(warehouse: Warehouse, table: Table) -> ir.Table | None:
     return keys if there else None
 
 
+def rows_of(warehouse: Warehouse, table: Table, keys: ir.Table) -> ir.Table:
+    """Return the table's rows whose business key is among `keys` (columns `key_0` ...)."""
+    source = warehouse.table(table.name)
+    wanted = keys.select(**{f"r_{c}": keys[c] for c in keys.columns})
+    match = [
+        source[column] == wanted[f"r_key_{place}"]
+        for place, column in enumerate(table.business_key)
+    ]
+    return source.inner_join(wanted, match).select(*source.columns)
+
+
 def _count(warehouse: Warehouse, rows: ir.Table) -> int:
     return int(warehouse.rows(rows.agg(n=rows.count()))[0][0])
 
@@ -119,7 +130,7 @@ def once(warehouse: Warehouse, table: Table) -> ir.Table:
     ]
     joined = source.left_join(keys, match)
     single = joined.filter(joined.r_copies.isnull()).select(*source.columns)
-    copies = source.inner_join(keys, match).select(*source.columns)
+    copies = rows_of(warehouse, table, found)
     if table.loaded_at:
         names = list(table.business_key)
         first = copies.group_by(names).agg(first_load=copies[table.loaded_at].min())

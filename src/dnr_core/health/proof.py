@@ -59,9 +59,17 @@ class Question:
 
 
 def proof(
-    warehouse: Warehouse, clock: LocalClock, limits: Limits, asked: Question, examples: int
+    warehouse: Warehouse,
+    clock: LocalClock,
+    limits: Limits,
+    asked: Question,
+    examples: int,
+    sample: ir.Table | None = None,
 ) -> Proof:
-    """Return the SQL of one figure, and up to `examples` keys of affected rows, latest first."""
+    """Return the SQL of one figure, and up to `examples` keys of affected rows, latest first.
+
+    `sample` are the affected rows where they are at hand, as the printed query would find them.
+    """
     with warehouse.whole_queries():
         figure, affected = _expressions(warehouse, clock, limits, asked)
         sql = sql_of(warehouse, figure)
@@ -72,7 +80,11 @@ def proof(
             keys_sql = warehouse.connection.compile(named, pretty=True)
             keys = tuple(
                 {n: _shown(v) for n, v in zip(asked.table.business_key, row, strict=True)}
-                for row in warehouse.sql_rows(keys_sql)
+                for row in (
+                    warehouse.sql_rows(keys_sql)
+                    if sample is None
+                    else warehouse.rows(_examples(asked.table, sample, examples))
+                )
             )
             keys_sql = pasted(warehouse, keys_sql)
     return Proof(asked.table.name, asked.column, asked.metric, sql, keys_sql, keys)
@@ -102,10 +114,45 @@ def proofs(
                 wanted.append((column, metric))
         if measured.lags.window:
             wanted.append(("", "lag_p95_minutes"))
+        recent = _recent(warehouse, counts, span) if examples and warehouse.keeps else None
         for column, metric in wanted:
             asked = Question(counts.frame.table, metric, column, span.window, span.last)
-            found.append(proof(warehouse, clock, limits, asked, examples))
+            sample = _sample(counts, recent, column, metric, span)
+            found.append(proof(warehouse, clock, limits, asked, examples, sample))
     return tuple(found)
+
+
+def _recent(warehouse: Warehouse, counts: Counts, span: Span) -> ir.Table | None:
+    """Keep the window's keys, times and marks at hand, so that no example reads the table again."""
+    frame = counts.frame
+    if frame.layout.words > 1 or not frame.table.business_key:
+        return None
+    names = tuple(f"own_{name}" for name in frame.table.business_key)
+    rows = frame.rows.filter(frame.rows.day.between(span.window, span.last))
+    rows = rows.select(
+        **{n: rows[c] for n, c in zip(names, frame.key_columns, strict=True)},
+        event_s=rows.event_s,
+        marks=rows.marks_0,
+    )
+    kinds = ("null", "missing", "temporal", "late")
+    telling = sum(1 << p for p, mark in enumerate(frame.layout.marks) if mark.kind in kinds)
+    return warehouse.scratch(f"recent:{frame.table.name}", rows.filter((rows.marks & telling) != 0))
+
+
+def _sample(
+    counts: Counts, recent: ir.Table | None, column: str, metric: Metric, span: Span
+) -> ir.Table | None:
+    if recent is None:
+        return None
+    if metric != "duplicate":
+        return recent.filter((recent.marks & counts.affected_bits(metric, column)) != 0)
+    copies, frame = counts.copies, counts.frame
+    copies = copies.filter(copies.day.between(span.window, span.last))
+    names = (f"own_{name}" for name in frame.table.business_key)
+    return copies.select(
+        **{n: copies[c] for n, c in zip(names, frame.key_columns, strict=True)},
+        event_s=copies.loaded_s,
+    )
 
 
 def _is_sole(counts: Counts, metric: Metric) -> bool:

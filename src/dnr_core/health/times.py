@@ -133,13 +133,15 @@ def timed(
     own: tuple[str, ...] = (),
     extra: dict[str, Any] | None = None,
     with_day: bool = True,
+    source: ir.Table | None = None,
 ) -> Timed:
     """Give a table `event_s`, `loaded_s`, `day` and `timed`: whether it says when it happened.
 
     `own` are columns to carry as `own_...`, `extra` further expressions on the table. Without
-    days, `day` is left out where it would have to be computed from seconds.
+    days, `day` is left out where it would have to be computed from seconds. `source` are some of
+    the table's rows; all of them, unless given.
     """
-    source = warehouse.table(table.name)
+    source = warehouse.table(table.name) if source is None else source
     through = table.event_time.through if table.event_time else None
     key = next((k for k in table.foreign_keys if k.to == through), None)
     if key and key not in judged_keys(warehouse, table)[0]:
