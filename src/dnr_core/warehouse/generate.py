@@ -150,7 +150,8 @@ def staged(folder: Path, fingerprint: str) -> Path:
             for entry in stage.iterdir():
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             write_text(told, fingerprint)
-        for leftover in stage.rglob(".*.tmp"):
+        # Temporary files of a killed run, also of one killed while publishing.
+        for leftover in (*stage.rglob(".*.tmp"), *folder.glob(".*.tmp")):
             leftover.unlink()
     return stage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +16,14 @@ from dnr_core.warehouse.arrow import parquet_file
 from dnr_core.warehouse.parts import LEDGER_PIECES, PartRecord
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import INCIDENTS_SCHEMA, LEDGER_SCHEMA
-from dnr_core.workspace import MANIFEST, Manifest, publish, read_manifest, sha256_of, whole_file
+from dnr_core.workspace import (
+    MANIFEST,
+    Manifest,
+    read_manifest,
+    sha256_of,
+    whole_file,
+    write_manifest,
+)
 
 LEDGER: Final = "ledger.parquet"
 INCIDENTS: Final = "incidents.parquet"
@@ -56,7 +63,7 @@ def truth_is_there(meta: Path, fingerprint: str) -> bool:
 def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Path) -> None:
     """Join the ledger's pieces in the order of the parts, and publish it with the incidents.
 
-    Files that others keep in the folder (labels of made talk) stay where they are.
+    Not by `publish`, which removes what it does not know: others keep labels in the folder.
     """
     pieces = stage / LEDGER_PIECES
     with parquet_file(stage / LEDGER, LEDGER_SCHEMA, compression="zstd") as writer:
@@ -68,23 +75,21 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
             piece.close()
     with whole_file(stage / INCIDENTS) as handle:
         pq.write_table(incidents_table(plan.incidents), handle, compression="zstd")
-    others: dict[str, str] = {}
-    extra: dict[str, Any] = {}
-    if (meta / MANIFEST).exists():
-        earlier = read_manifest(meta)
-        extra = dict(earlier.extra)
-        others = {n: d for n, d in earlier.files.items() if (meta / n).exists()}
-    ours = {name: sha256_of(stage / name) for name in (LEDGER, INCIDENTS)}
-    shutil.rmtree(pieces, ignore_errors=True)
-    publish(
+    files = {name: sha256_of(stage / name) for name in (LEDGER, INCIDENTS)}
+    (meta / MANIFEST).unlink(missing_ok=True)
+    for name in files:
+        (stage / name).replace(meta / name)
+    write_manifest(
         meta,
         Manifest(
             kind=KIND,
             version=plan.versions["dnr-core"],
             settings=plan.settings,
-            files={**others, **ours},
+            files=files,
             archetype=plan.archetype.name,
             seed=plan.company.seed,
-            extra={**extra, SECTION: {"fingerprint": plan.fingerprint}},
+            extra={SECTION: {"fingerprint": plan.fingerprint}},
         ),
     )
+    # Only now: until the manifest stands, a killed run goes on from the pieces.
+    shutil.rmtree(stage, ignore_errors=True)
