@@ -144,7 +144,7 @@ class _Reader:
             f"{self.where}: "
             + "; ".join(self.faults[:_SHOWN])
             + (f"; and {more} more" if more > 0 else ""),
-            hint="correct the schema file; docs/reference/schema-file.md has every field",
+            hint="correct the schema file; docs/explanation/health.md lists every field",
         )
 
 
