@@ -93,10 +93,11 @@ def test_it_prints_with_the_first_screen_on_page_one(
     assert len(sheets) <= 14
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(browser: Any, page_path: Path, scheme: str) -> None:
-    """axe-core reports no serious or critical fault, in light and in dark."""
-    context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_axe_finds_nothing_serious(browser: Any, page_path: Path, scheme: str, width: int) -> None:
+    """axe-core reports no serious or critical fault, in light, in dark, and on a phone."""
+    size = {"width": width, "height": 800}
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme, viewport=size)
     page = context.new_page()
     page.goto(page_path.as_uri())
     page.evaluate(Path(os.environ["DNR_AXE"]).read_text("utf-8"))

@@ -191,10 +191,19 @@ def certainty_document(ranked: RankedNeed, context: Context) -> dict[str, Any]:
     if not ranked.rank:
         text = f"{number}: reaches {place}" if share > 0 else f"stays outside {place}"
         return {"value": _rounded(share), "text": text, "word": "", "rival": ranked.rival}
-    if share >= CLOSE_CALL or not ranked.rival:
+    if _unrivalled(context):
+        word, text = "sure", f"{number}: nothing else competes for its place"
+    elif share >= CLOSE_CALL or not ranked.rival:
         word = "sure" if share >= 0.95 else "likely"
         text = f"{number}: it stays in {place}"
     else:
         word = "close call"
         text = f"{number}: close call with “{ranked.rival}”"
     return {"value": _rounded(share), "text": text, "word": word, "rival": ranked.rival}
+
+
+def _unrivalled(context: Context) -> bool:
+    """Tell whether there are no more themes to show than places on the cards."""
+    themes = {ranked.need.theme for ranked in context.ranking.needs if not ranked.hidden}
+    alone = {(r.need.theme, r.need.table) for r in context.ranking.needs if not r.hidden}
+    return len(themes) <= context.settings.report.top and len(alone) == len(themes)
