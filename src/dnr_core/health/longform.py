@@ -154,7 +154,7 @@ def lines(measured: Measured, span: Span) -> list[Line]:
             )
     found += _empty_days(measured, span)
     lagged = daily(counts, "", "late") if counts.frame.has_lag else None
-    for day, pair in measured.lags.by_day.items():
+    for day, pair in sorted(measured.lags.by_day.items()):
         rows = int(lagged.denominator[np.searchsorted(lagged.days, day)]) if lagged else None
         found += _lag_lines(measured.name, day, rows, pair)
     zone = zone_of(span.tz)
