@@ -8,9 +8,16 @@ from datetime import UTC, datetime
 from attrs import evolve
 
 from dnr_core.config import ReportSettings, Settings
-from dnr_core.health import archetype_of, measure, open_warehouse
+from dnr_core.health import (
+    archetype_of,
+    data_health_csv,
+    data_health_document,
+    measure,
+    open_warehouse,
+)
 from dnr_core.health.statistics import benjamini_hochberg, rate_days
 from dnr_core.model import DetectedIncident, HealthResult
+from dnr_core.workspace import dump_json
 
 # 120 days of 800 orders, spread over the day by a fixed scramble; 2 % null keys.
 QUIET = """
@@ -66,6 +73,18 @@ def test_a_quiet_warehouse_has_no_incident(database: Callable[[str], str]) -> No
     assert health.incidents == ()
     assert health.column_days_tested == 3 * 120
     assert 0.05 <= health.detectable_rise["orders"] < 0.1
+
+
+def test_threads_change_no_byte(database: Callable[[str], str]) -> None:
+    """One thread or two, the document and the CSV are the same text."""
+    url = database(QUIET + "INSERT INTO orders SELECT * FROM orders WHERE id % 97 = 0")
+    texts = []
+    for threads in (1, 2):
+        with open_warehouse(url, SHOP) as warehouse:
+            warehouse.connection.raw_sql(f"SET threads = {threads}")
+            health = measure(warehouse, SETTINGS, as_of=datetime(2024, 5, 31, tzinfo=UTC))
+        texts.append(dump_json(data_health_document(health)) + data_health_csv(health))
+    assert texts[0] == texts[1]
 
 
 def test_a_null_spike_is_found_on_its_day(database: Callable[[str], str]) -> None:
