@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -178,3 +180,34 @@ def test_the_summary_lists_its_figures_by_hash(folder: Path) -> None:
     for figure in figures:
         assert figure["sha256"] == hashlib.sha256(files[figure["path"]]).hexdigest()
         assert figure["title"]
+
+
+def test_another_process_makes_the_same_page(tmp_path: Path) -> None:
+    """Two processes with different hash seeds make the same page and the same document."""
+    made = Path(__file__).parents[1] / "ranking"
+    program = f"""
+import json, sys
+sys.path.insert(0, {str(made)!r})
+import companies as made
+from dnr_core.config.settings import Settings
+from dnr_core.plugins import load_plugins
+from dnr_core.ranking import rank
+from dnr_core.report import assemble
+health = made.health({{("fact_order", "key_null"): 0.03, ("fact_payment", "duplicate"): 0.01}})
+talk = made.demand({{("join_keys_orphans", "fact_order"): 9, ("duplicates_dedup", ""): 4}})
+kind = made.shop()
+ranked = rank(kind, Settings(), load_plugins(), health=health, demand=talk)
+found = assemble(kind, Settings(), ranked, health=health, demand=talk, source="shop")
+sys.stdout.buffer.write((found.html() + json.dumps(found.document)).encode())
+"""
+    pages = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert pages[0]
+    assert pages[0] == pages[1]
