@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import dnr_core
-from dnr_core.context import open_context
+from dnr_core.api.context import open_context
 from dnr_core.plugins import load_plugins
 
 CORE = Path(dnr_core.__file__).parent
@@ -75,7 +75,7 @@ def test_messages_never_change_what_the_warehouse_shows(made: dict[str, Any]) ->
     with_talk = dnr_core.run_report(company.data, comms=company.comms, context=context)
     without = dnr_core.run_report(company.data, comms=company.comms, no_llm=True, context=context)
     assert with_talk.document["health"] == without.document["health"]
-    assert with_talk.document["ranking"]["basis"] != without.document["ranking"]["basis"]
+    assert with_talk.document["answer"]["basis"] != without.document["answer"]["basis"]
 
 
 def test_the_public_names_are_there() -> None:

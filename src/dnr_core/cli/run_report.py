@@ -111,7 +111,7 @@ def command(
         progress=options.progress(),
     )
     show(
-        report.summary,
+        report,
         f"{report}\n\nopen {out / 'report.html'} in a browser",
         as_json=options.as_json,
     )
