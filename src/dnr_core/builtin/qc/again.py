@@ -15,11 +15,23 @@ PARTS_A_FAMILY = 2
 
 def warehouse(context: CheckContext) -> Iterator[CheckResult]:
     """Build the first and last part of each family anew, from the manifest's settings."""
-    from dnr_core.warehouse import plan_of
+    from dnr_core.config import WarehouseSettings
+    from dnr_core.warehouse import make_plan
     from dnr_core.warehouse.parts import build_part
 
     name, manifest = "reproducible", context.manifests["warehouse"]
-    plan = plan_of(manifest, context.catalogue)
+    company = context.company
+    settings = WarehouseSettings(
+        scale=str(company.scale),
+        quality=context.profile.name,
+        trajectory=company.trajectory,
+        tz=company.tz,
+        months=company.months,
+        seed=company.seed,
+        snapshot_days=company.snapshot_days,
+        as_of=company.as_of,
+    )
+    plan = make_plan(context.archetype, settings, context.catalogue)
     fingerprint = manifest.extra.get("fingerprint")
     if plan.fingerprint != fingerprint:
         yield skipped(
