@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from dnr_core.api.context import Context, open_context
 from dnr_core.api.look import measure_health, read_comms, resolve_archetype
+from dnr_core.api.make import import_comms
 from dnr_core.errors import ConfigError
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import MANIFEST, read_manifest
@@ -24,6 +25,9 @@ def run_report(
     warehouse: Path | str | None,
     *,
     comms: Path | str | None = None,
+    slack: Path | str | None = None,
+    mail: Path | str | None = None,
+    nlq: Path | str | None = None,
     archetype: str | Path | Archetype | None = None,
     out: Path | str | None = None,
     window_days: int | str | None = None,
@@ -42,6 +46,7 @@ def run_report(
     Args:
         warehouse: a folder, a URL of Ibis, or None for messages alone.
         comms: folder of messages; None ranks on money and severity.
+        slack, mail, nlq: real exports instead, imported into `paths.comms`/archetype first.
         archetype: name, schema file or object; None takes what the warehouse's manifest says.
         out: folder to write the report to; None writes nothing (`Report.save` does).
         window_days: local days before the as-of that the page looks at, or "all".
@@ -75,10 +80,18 @@ def run_report(
         }
     )
     progress = progress or Silent()
-    if warehouse is None and comms is None:
+    exports = {"slack": slack, "mail": mail, "nlq": nlq}
+    if comms is not None and any(exports.values()):
+        raise ConfigError(
+            "messages were given twice: as a folder, and as exports to import",
+            hint="give either --comms, or --slack, --mail and --nlq",
+        )
+    if warehouse is None and comms is None and not any(exports.values()):
         raise ConfigError("there is nothing to report on", hint="give --warehouse, --comms or both")
     kind = resolve_archetype(archetype, warehouse, context)
     settings = context.settings
+    if any(exports.values()) and not no_llm:
+        comms = import_comms(settings.paths.comms / kind.name, **exports, progress=progress).path
     health = demand = None
     if warehouse is not None:
         health = measure_health(

@@ -39,11 +39,15 @@ def _price(
 @dnr_command(
     examples="""dnr run-report --warehouse data/neobank --comms comms/neobank
 dnr run-report --warehouse duckdb:///flights.duckdb --archetype flights.yaml
+dnr run-report --warehouse duckdb:///flights.duckdb --archetype flights.yaml --slack export.zip
 dnr run-report --warehouse data/neobank --window all --no-llm
 dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai --api-cap-usd 0.5 --strict"""
 )
 @click.option("--warehouse", metavar="DIR|URL", help="Folder of Parquet, or a URL of Ibis.")
 @click.option("--comms", type=click.Path(path_type=Path), help="Folder of messages.")
+@click.option("--slack", type=click.Path(path_type=Path), help="Slack export to import first.")
+@click.option("--mail", type=click.Path(path_type=Path), help="Mailbox to import first.")
+@click.option("--nlq", type=click.Path(path_type=Path), help="Log of questions to import first.")
 @click.option(
     "--archetype",
     metavar="NAME|FILE.yaml",
@@ -71,6 +75,9 @@ def command(
     options: CallOptions,
     warehouse: str | None,
     comms: Path | None,
+    slack: Path | None,
+    mail: Path | None,
+    nlq: Path | None,
     archetype: str | None,
     window: int | str | None,
     as_of: str | None,
@@ -97,6 +104,9 @@ def command(
     report = dnr_core.run_report(
         warehouse,
         comms=comms,
+        slack=slack,
+        mail=mail,
+        nlq=nlq,
         archetype=kind,
         out=out,
         window_days=window,

@@ -75,6 +75,10 @@ class LabelScores:
         """Names of the gates that did not pass."""
         return tuple(gate.name for gate in self.gates if not gate.passed)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `eval_summary.json` holds."""
+        return dict(self.summary)
+
     def __str__(self) -> str:
         """A line for each gate, for a person."""
         lines = []
