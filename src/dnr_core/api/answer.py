@@ -80,18 +80,19 @@ def run_report(
         }
     )
     progress = progress or Silent()
-    exports = {"slack": slack, "mail": mail, "nlq": nlq}
-    if comms is not None and any(exports.values()):
+    exports = [given for given in (slack, mail, nlq) if given is not None]
+    if comms is not None and exports:
         raise ConfigError(
             "messages were given twice: as a folder, and as exports to import",
             hint="give either --comms, or --slack, --mail and --nlq",
         )
-    if warehouse is None and comms is None and not any(exports.values()):
+    if warehouse is None and comms is None and not exports:
         raise ConfigError("there is nothing to report on", hint="give --warehouse, --comms or both")
     kind = resolve_archetype(archetype, warehouse, context)
     settings = context.settings
-    if any(exports.values()) and not no_llm:
-        comms = import_comms(settings.paths.comms / kind.name, **exports, progress=progress).path
+    if exports and not no_llm:
+        folder = settings.paths.comms / kind.name
+        comms = import_comms(folder, slack=slack, mail=mail, nlq=nlq, progress=progress).path
     health = demand = None
     if warehouse is not None:
         health = measure_health(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,11 @@ def measure_health(
 
 
 def describe(folder: Path | str, *, meta: Path | str | None = None) -> WarehouseDescription:
-    """Show what a made warehouse holds: tables, rows, period, targets beside measured rates."""
+    """Show what a made warehouse holds: tables, rows, period, targets beside measured rates.
+
+    Raises:
+        InputError: the folder is no finished warehouse of dnr.
+    """
     from dnr_core import warehouse
 
     return warehouse.describe(Path(folder), meta=optional_path(meta))
@@ -124,20 +128,41 @@ def explain(
     metric: str,
     *,
     column: str = "",
-    day: str | None = None,
+    day: date | str | None = None,
     archetype: str | Path | Archetype | None = None,
     context: Context | None = None,
 ) -> Proof:
-    """Return the SQL behind a figure, in the backend's dialect, and keys of affected rows."""
+    """Return the SQL behind a figure, in the backend's dialect, and keys of affected rows.
+
+    Args:
+        location: a folder, or a URL of Ibis.
+        table, metric: which figure; a metric of `data_health.json`.
+        column: a column or a foreign key's label; "" for the table as a whole.
+        day: a local day, as a date or YYYY-MM-DD; None for the whole history.
+        archetype: name, schema file or object; None takes what the warehouse's manifest says.
+        context: plugins and settings; None opens them.
+
+    Raises:
+        ConfigError: there is no such table, metric or column, or the day is none.
+    """
     from dnr_core import health
 
     context = context or open_context()
+    if isinstance(day, str):
+        try:
+            day = date.fromisoformat(day)
+        except ValueError:
+            raise ConfigError(f"{day!r} is not a day such as 2025-06-30") from None
     with open_warehouse(location, archetype=archetype, context=context) as warehouse:
         return health.explain(warehouse, context.settings, table, metric, column=column, day=day)
 
 
 def draft_schema(url: str) -> str:
-    """Draft the schema file (YAML) of a real warehouse: declared keys, and guesses, marked as such."""
+    """Draft the schema file (YAML) of a real warehouse: declared keys, and guesses, marked as such.
+
+    Raises:
+        WarehouseError: it cannot be reached.
+    """
     from dnr_core import health
 
     return health.draft_schema(url)

@@ -14,7 +14,8 @@ from dnr_core.cli.output import show
 @dnr_command(
     examples="""dnr gen-warehouse --archetype neobank
 dnr gen-warehouse --archetype marketplace --scale tiny --quality severe --seed 7
-dnr gen-warehouse --archetype neobank --scale 25 --workers 2 --out big/neobank"""
+dnr gen-warehouse --archetype neobank --scale 25 --workers 2 --out big/neobank
+dnr gen-warehouse --archetype neobank --scale 25 --engine spark --master 'local[2]'"""
 )
 @click.option("--archetype", required=True, metavar="NAME", help="Which kind of company.")
 @click.option("--scale", metavar="SCALE", help="tiny, evaluation, or a factor of its volumes.")
@@ -26,6 +27,12 @@ dnr gen-warehouse --archetype neobank --scale 25 --workers 2 --out big/neobank""
     "--as-of", metavar="INSTANT", help="Where history ends, such as 2025-07-01T07:00:00Z."
 )
 @click.option("--workers", type=int, help="Threads; 0 means one a core.")
+@click.option(
+    "--engine", metavar="ENGINE", help="local (threads) or spark (needs dnr-core[spark] and Java)."
+)
+@click.option(
+    "--master", metavar="MASTER", help="Spark's master, such as local[2] or spark://h:7077."
+)
 @click.option("--duckdb", is_flag=True, help="Also write a DuckDB file with the tables.")
 @click.option("--dry-run", is_flag=True, help="Write empty tables with their types, nothing else.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the tables.")
@@ -41,6 +48,8 @@ def command(
     snapshot_days: int | None,
     as_of: str | None,
     workers: int | None,
+    engine: str | None,
+    master: str | None,
     duckdb: bool,
     dry_run: bool,
     out: Path | None,
@@ -64,6 +73,8 @@ def command(
         snapshot_days=snapshot_days,
         as_of=as_of,
         workers=workers,
+        engine=engine,
+        master=master,
         duckdb=duckdb,
         dry_run=dry_run,
         context=options.context(),

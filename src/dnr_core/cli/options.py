@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,7 @@ class Command(click.Command):
             return super().invoke(ctx)
 
 
-def command(*, examples: str) -> Any:
+def command(*, examples: str) -> Callable[[Callable[..., None]], click.Command]:
     """Decorate a function into a command whose help ends with `examples`."""
     lines = "\n".join(f"  {line}" for line in examples.strip().splitlines())
     return click.command(
