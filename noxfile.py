@@ -94,6 +94,17 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session
+def spark(session: nox.Session) -> None:
+    """Make warehouses on Spark, and lose its workers (Java is installed here where it is missing)."""
+    install_all(session, "pyspark>=4,<5")
+    if shutil.which("java") is None:
+        java = "openjdk-17-jre-headless"
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", java, external=True)
+    session.run("pytest", "tests/spark", *session.posargs, env={"DNR_SPARK": "1"})
+
+
+@nox.session
 def real(session: nox.Session) -> None:
     """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA."""
     folder = os.environ.get("DNR_REAL_DATA")

@@ -30,6 +30,8 @@ def generate_warehouse(
     snapshot_days: int | None = None,
     as_of: datetime | str | None = None,
     workers: int | None = None,
+    engine: str | None = None,
+    master: str | None = None,
     duckdb: bool = False,
     dry_run: bool = False,
     context: Context | None = None,
@@ -52,6 +54,8 @@ def generate_warehouse(
         snapshot_days: local days that snapshot tables keep.
         as_of: the instant at which history ends.
         workers: threads; 0 means one a core.
+        engine: "local" (threads) or "spark" (executors of `dnr-core[spark]`): the bytes are equal.
+        master: Spark's master; a SparkContext that is active is used as it is.
         duckdb: also write a DuckDB file with the tables.
         dry_run: write empty tables with their types, and nothing else.
         context: plugins and settings; None opens them.
@@ -73,6 +77,8 @@ def generate_warehouse(
             "warehouse.snapshot_days": snapshot_days,
             "warehouse.as_of": as_of,
             "warehouse.workers": workers,
+            "warehouse.engine": engine,
+            "warehouse.master": master,
         }
     )
     kind = context.catalogue.archetype(archetype)

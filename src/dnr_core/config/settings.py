@@ -77,6 +77,10 @@ class WarehouseSettings:
     """None: 2025-07-01 local midnight for made companies, the end of the last day with events for real ones."""
     workers: int = field(default=0, validator=_not_negative)
     """Threads; 0 means one a core."""
+    engine: str = field(default="local", validator=validators.in_(("local", "spark")))
+    """Who makes the parts: threads of this process, or Spark's executors. No byte depends on it."""
+    master: str = field(default="local[*]", validator=validators.min_len(1))
+    """Spark's master."""
 
 
 DEFAULT_AS_OF = datetime(2025, 7, 1, 7, 0, tzinfo=UTC)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
@@ -17,15 +16,10 @@ from dnr_core.model import Archetype, Family
 from dnr_core.progress import Progress, Silent
 from dnr_core.warehouse.arrow import table_file
 from dnr_core.warehouse.disk import refuse_what_does_not_fit
-from dnr_core.warehouse.engines.local import run_local, worker_count
+from dnr_core.warehouse.engines import Engine, Order
+from dnr_core.warehouse.engines.local import LocalEngine, worker_count
 from dnr_core.warehouse.measure import calibrate
-from dnr_core.warehouse.parts import (
-    PartRecord,
-    build_part,
-    finished_part,
-    part_path,
-    save_record,
-)
+from dnr_core.warehouse.parts import PartRecord, finished_part, part_path
 from dnr_core.warehouse.plan import Plan, company_from, make_plan
 from dnr_core.warehouse.truth import KIND as META_KIND
 from dnr_core.warehouse.truth import truth_is_there, write_truth
@@ -111,6 +105,7 @@ def generate_warehouse(
         refuse_what_does_not_fit(kind, company, out)
     plan = make_plan(kind, settings.warehouse, catalogue, scale=scale)
     workers = worker_count(settings.warehouse.workers)
+    engine = _engine(settings, catalogue, scale, workers)
     claim(out, KIND)
     if dry_run:
         with held(out):
@@ -119,12 +114,22 @@ def generate_warehouse(
     with held(out), held(meta):
         manifest = _finished(plan, out, meta)
         if manifest is None:
-            manifest = _make(plan, catalogue, out, meta, workers, progress)
+            manifest = _make(plan, catalogue, out, meta, engine, workers, progress)
         if duckdb_file:
             from dnr_core.warehouse.duckdb_file import write_duckdb
 
             write_duckdb(plan.archetype, out, workers)
     return WarehouseFolder(out, meta, plan.archetype.name, manifest)
+
+
+def _engine(
+    settings: Settings, catalogue: Catalogue, scale: str | float | None, workers: int
+) -> Engine:
+    if settings.warehouse.engine == "spark":
+        from dnr_core.warehouse.engines.spark import SparkEngine
+
+        return SparkEngine.of(settings.warehouse, catalogue, scale)
+    return LocalEngine(workers)
 
 
 def _finished(plan: Plan, out: Path, meta: Path) -> Manifest | None:
@@ -157,12 +162,19 @@ def staged(folder: Path, fingerprint: str) -> Path:
 
 
 def _make(
-    plan: Plan, catalogue: Catalogue, out: Path, meta: Path, workers: int, progress: Progress
+    plan: Plan,
+    catalogue: Catalogue,
+    out: Path,
+    meta: Path,
+    engine: Engine,
+    workers: int,
+    progress: Progress,
 ) -> Manifest:
     stage = staged(out, plan.fingerprint)
     know_truth = truth_is_there(meta, plan.fingerprint)
     truth = stage if know_truth else staged(meta, plan.fingerprint)
-    records = _make_parts(plan, out, meta, stage, truth, workers, progress, know_truth=know_truth)
+    order = Order(plan, out, stage, truth)
+    records = _make_parts(order, engine, progress, know_truth=know_truth)
     if not know_truth:
         with disk_errors(meta):
             write_truth(plan, records, meta, truth)
@@ -193,48 +205,26 @@ def _make(
 
 
 def _make_parts(
-    plan: Plan,
-    out: Path,
-    meta: Path,
-    stage: Path,
-    truth: Path,
-    workers: int,
-    progress: Progress,
-    *,
-    know_truth: bool,
+    order: Order, engine: Engine, progress: Progress, *, know_truth: bool
 ) -> list[PartRecord]:
     """Make the parts that are missing, and return the records of all in order."""
-    stop = Event()
+    plan = order.plan
     task = f"{plan.archetype.name} rows"
     records: dict[tuple[str, int], PartRecord] = {}
     missing: list[tuple[Family, int]] = []
     for family, part in plan.parts:
-        record = finished_part(out, stage, truth, family, part, need_ledger=not know_truth)
+        record = finished_part(
+            order.folder, order.stage, order.truth, family, part, need_ledger=not know_truth
+        )
         if record is None:
             missing.append((family, part))
         else:
             records[family.name, part] = record
     progress.start(task, plan.expected_rows or None, "rows")
     progress.advance(task, sum(sum(record.rows.values()) for record in records.values()))
-
-    def build(family: Family, part: int) -> PartRecord:
-        with disk_errors(out):
-            record = build_part(
-                plan,
-                family,
-                part,
-                stage=stage,
-                truth=truth,
-                stopped=stop.is_set,
-                written=lambda rows: progress.advance(task, rows),
-            )
-            save_record(stage, record)
-            return record
-
-    for record in run_local(missing, build, stop, workers):
+    for record in engine.make(order, missing, lambda rows: progress.advance(task, rows)):
         records[record.family, record.part] = record
     progress.done(task, f"{sum(sum(r.rows.values()) for r in records.values()):,} rows")
-    del meta
     return [records[family.name, part] for family, part in plan.parts]
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event
 
-from dnr_core.model import Family
-from dnr_core.warehouse.parts import PartRecord
+from attrs import frozen
 
-Part = tuple[Family, int]
+from dnr_core.warehouse.engines import Order, Part
+from dnr_core.warehouse.parts import PartRecord
 
 
 def worker_count(setting: int) -> int:
@@ -22,27 +22,34 @@ def worker_count(setting: int) -> int:
     return os.cpu_count() or 1
 
 
-def run_local(
-    parts: Sequence[Part],
-    build: Callable[[Family, int], PartRecord],
-    stop: Event,
-    workers: int,
-) -> Iterator[PartRecord]:
-    """Make parts in threads and yield their records as they are done.
+@frozen
+class LocalEngine:
+    """Makes parts in so many threads."""
 
-    The first fault (or an interrupt) sets `stop`, lets the parts in hand give up, and is raised.
-    """
-    with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="dnr-part") as pool:
-        waiting = list(reversed(parts))
-        running: set[Future[PartRecord]] = set()
-        try:
-            while waiting or running:
-                # Only as many as there are threads, so that a fault leaves nothing queued.
-                while waiting and len(running) < workers:
-                    running.add(pool.submit(build, *waiting.pop()))
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        except BaseException:
-            stop.set()
-            raise
+    workers: int
+
+    def make(
+        self, order: Order, parts: Sequence[Part], written: Callable[[int], None]
+    ) -> Iterator[PartRecord]:
+        """Make parts and yield their records as they are done.
+
+        The first fault (or an interrupt) lets the parts in hand give up, and is raised.
+        """
+        stop = Event()
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="dnr-part") as pool:
+            waiting = list(reversed(parts))
+            running: set[Future[PartRecord]] = set()
+            try:
+                while waiting or running:
+                    # Only as many as there are threads, so that a fault leaves nothing queued.
+                    while waiting and len(running) < self.workers:
+                        part = waiting.pop()
+                        running.add(
+                            pool.submit(order.make, part, stopped=stop.is_set, written=written)
+                        )
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield future.result()
+            except BaseException:
+                stop.set()
+                raise
