@@ -1,7 +1,7 @@
 """Room: hooks. How a package extends dnr: the marker, the six hooks, on one page.
 
 A plugin is a module (or object) with functions of these names, marked by `hookimpl`, and an
-entry point in the group `dnr`:
+entry point in the group `dnr`::
 
     # pyproject.toml of dnr-airline
     [project.entry-points.dnr]
@@ -49,11 +49,13 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 def dnr_archetypes() -> Iterable[Archetype]:  # type: ignore[empty-body]
     """Kinds of company.
 
-    Called when: plugins are loaded.
-    Contract: names unique; every table and column that keys, streams and volumes name exists;
-        `synthesis` is a dotted path, so that nothing heavy is imported.
-    Returns: `dnr_core.model.Archetype` objects.
-    Since: 0.1.
+    - Called when: plugins are loaded.
+    - Contract: names unique; every table and column that keys, streams and volumes name exists;
+      `synthesis` is a dotted path, so that nothing heavy is imported.
+    - Since: 0.1.
+
+    Returns:
+        `dnr_core.model.Archetype` objects.
     """
 
 
@@ -61,10 +63,12 @@ def dnr_archetypes() -> Iterable[Archetype]:  # type: ignore[empty-body]
 def dnr_defect_profiles() -> Iterable[DefectProfile | DefectKind]:  # type: ignore[empty-body]
     """Mixes of defects, and the kinds of defect they are made of.
 
-    Called when: plugins are loaded.
-    Contract: names unique among profiles and among kinds; a kind's `apply` is pure.
-    Returns: `DefectProfile` and `DefectKind` objects, in any order.
-    Since: 0.1.
+    - Called when: plugins are loaded.
+    - Contract: names unique among profiles and among kinds; a kind's `apply` is pure.
+    - Since: 0.1.
+
+    Returns:
+        `DefectProfile` and `DefectKind` objects, in any order.
     """
 
 
@@ -72,10 +76,12 @@ def dnr_defect_profiles() -> Iterable[DefectProfile | DefectKind]:  # type: igno
 def dnr_comms_styles() -> Iterable[CommsStyle]:  # type: ignore[empty-body]
     """Ways in which the people of a made company write.
 
-    Called when: plugins are loaded.
-    Contract: names unique; words only, no names of people, no addresses.
-    Returns: `CommsStyle` objects.
-    Since: 0.1.
+    - Called when: plugins are loaded.
+    - Contract: names unique; words only, no names of people, no addresses.
+    - Since: 0.1.
+
+    Returns:
+        `CommsStyle` objects.
     """
 
 
@@ -83,10 +89,12 @@ def dnr_comms_styles() -> Iterable[CommsStyle]:  # type: ignore[empty-body]
 def dnr_llm_providers() -> Iterable[ProviderSpec]:  # type: ignore[empty-body]
     """Services (or programs) that answer a request to a language model.
 
-    Called when: plugins are loaded; a provider's factory is imported only when it is chosen.
-    Contract: names unique; the provider turns one request into one reply and says its price.
-    Returns: `ProviderSpec` objects.
-    Since: 0.1.
+    - Called when: plugins are loaded; a provider's factory is imported only when it is chosen.
+    - Contract: names unique; the provider turns one request into one reply and says its price.
+    - Since: 0.1.
+
+    Returns:
+        `ProviderSpec` objects.
     """
 
 
@@ -94,10 +102,12 @@ def dnr_llm_providers() -> Iterable[ProviderSpec]:  # type: ignore[empty-body]
 def dnr_scorers() -> Iterable[Scorer]:  # type: ignore[empty-body]
     """Ways to weigh a need.
 
-    Called when: plugins are loaded.
-    Contract: names unique; a score depends on the need and the settings alone.
-    Returns: `Scorer` objects.
-    Since: 0.1.
+    - Called when: plugins are loaded.
+    - Contract: names unique; a score depends on the need and the settings alone.
+    - Since: 0.1.
+
+    Returns:
+        `Scorer` objects.
     """
 
 
@@ -105,8 +115,10 @@ def dnr_scorers() -> Iterable[Scorer]:  # type: ignore[empty-body]
 def dnr_qc_checks() -> Iterable[Check]:  # type: ignore[empty-body]
     """Checks that `dnr validate` runs on a made company.
 
-    Called when: plugins are loaded.
-    Contract: names unique; a check fails when its property is broken, and says where to look.
-    Returns: `Check` objects.
-    Since: 0.1.
+    - Called when: plugins are loaded.
+    - Contract: names unique; a check fails when its property is broken, and says where to look.
+    - Since: 0.1.
+
+    Returns:
+        `Check` objects.
     """

@@ -67,8 +67,9 @@ class NotMeasured:
 class SloVerdict:
     """One table's (or key's) figure against its limit.
 
-    `value` and `slo` have the kind's unit: percent for shares, minutes for lag. `margin` is `slo - value`; `since` the first local day of
-    the unbroken run of breaching days that reaches the window's end.
+    `value` and `slo` have the kind's unit: percent for shares, minutes for lag. `margin` is
+    `slo - value`; `since` the first local day of the unbroken run of breaching days that reaches
+    the window's end.
     """
 
     table: str
