@@ -6,6 +6,10 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import attrs
+import duckdb
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -245,3 +249,91 @@ def test_overlapping_spans_are_one():
     """Spans that touch or overlap are joined, whatever their order."""
     a, b, c, d = (datetime(2025, 1, day, tzinfo=UTC) for day in (1, 2, 3, 5))
     assert merged([(c, d), (a, b), (b, c)]) == [(a, d)]
+
+
+def test_a_bot_is_not_taken_for_someone_who_asks(talk, company):
+    """A thread that a bot begins is kept neither by its words nor for want of a better one."""
+    loud = "fact_payment is stale: 12,345 orphans, duplicates, backfill"
+    talk.person("robot", "bot").thread("bot", [loud], users=["robot"], channel="a")
+    talk.thread("person", [loud], channel="b").thread("dull", ["hello"], channel="c")
+    rows = {r["item_id"]: r for r in _run(talk.tables(), company.schema, PrefilterSettings())}
+    assert {name: row["kept_by"] for name, row in rows.items()} == {
+        "bot": "",
+        "person": "score",
+        "dull": "fallback",
+    }
+    assert (rows["bot"]["score"], "role:bot" in rows["bot"]["reasons"]) == (0.0, True)
+    heard = PrefilterSettings(weights={"role_bot": 0})
+    assert all(row["kept_by"] for row in _run(talk.tables(), company.schema, heard))
+
+
+def test_of_several_roots_the_earliest_is_the_first_and_all_count_as_roots(talk, company):
+    """Two messages that answer none, in one thread: the item starts with the earlier one."""
+    talk.thread("t", ["lunch", "stale"])
+    talk.slack[1]["reply_to"] = None
+    talk.slack.reverse()
+    (row,) = _run(talk.tables(), company.schema, PrefilterSettings())
+    assert row["root_id"] == "t-0"
+    assert row["score"] == (WEIGHTS["data_root"] + WEIGHTS["near_miss_root"]) / 100
+
+
+@pytest.mark.parametrize(
+    ("zone", "start"),
+    [
+        ("America/St_Johns", datetime(2006, 10, 29, 0, 0, tzinfo=UTC)),
+        ("Australia/Lord_Howe", datetime(2025, 4, 5, 12, 0, tzinfo=UTC)),
+        ("Asia/Kathmandu", datetime(2025, 3, 1, 17, 0, tzinfo=UTC)),
+        ("America/Havana", datetime(2025, 11, 2, 2, 0, tzinfo=UTC)),
+        ("Africa/Monrovia", datetime(1969, 12, 31, 23, 0, tzinfo=UTC)),
+    ],
+)
+def test_local_days_are_those_of_the_zone_at_every_minute(zone, start, talk, company):
+    """Around midnight, clock changes and odd offsets each minute has the day that its zone says."""
+    expected = {}
+    for minute in range(5 * 60):
+        at = start + timedelta(minutes=minute, seconds=7)
+        talk.thread(f"t{minute:03}", ["stale"], at=at)
+        expected[f"t{minute:03}"] = at.astimezone(ZoneInfo(zone)).date()
+    with open_corpus(talk.tables()) as connection:
+        chosen = PrefilterSettings()
+        lexicon = build_lexicon(chosen, company.schema)
+        prefilter(connection, lexicon, chosen, threshold=0.35, tz=zone)
+        rows = all_items(connection).to_pylist()
+    assert {row["item_id"]: row["day"] for row in rows} == expected
+    assert len(set(expected.values())) == 2
+
+
+@pytest.mark.parametrize("folder", ["talk", "talk's [best]"])
+def test_files_are_read_as_tables_are(folder, talk, company, tmp_path):
+    """A data set on disk gives what the same rows in memory give, whatever its folder is called."""
+    for number in range(30):
+        talk.thread(f"t{number}", ["orphans in fact_payment", "lunch"], channel=f"c{number % 3}")
+    talk.mail("m", "the load is stale")
+    tables = talk.tables()
+    home = tmp_path / folder
+    home.mkdir()
+    for name in ("slack", "email"):
+        pq.write_table(getattr(tables, name), home / f"{name}.parquet", row_group_size=16)
+    on_disk = attrs.evolve(
+        tables, slack=ds.dataset(home / "slack.parquet"), email=ds.dataset(home / "email.parquet")
+    )
+    chosen = PrefilterSettings()
+    in_memory = _run(tables, company.schema, chosen, [INCIDENT])
+    assert _run(on_disk, company.schema, chosen, [INCIDENT]) == in_memory
+
+
+def test_the_connection_opens_the_files_of_the_talk_and_no_others(talk, tmp_path):
+    """Beside the data set that was given, nothing on the disk can be read, nor that be changed."""
+    given, other = tmp_path / "given.parquet", tmp_path / "other.parquet"
+    pq.write_table(talk.thread("t", ["hello"]).tables().slack, given)
+    pq.write_table(talk.tables().slack, other)
+    comms = attrs.evolve(talk.tables(), slack=ds.dataset(given))
+    with open_corpus(comms) as connection:
+        assert connection.execute("SELECT count(*) FROM messages").fetchone() == (1,)
+        for refused in (
+            f"FROM read_parquet('{other}')",
+            f"COPY (SELECT 1) TO '{tmp_path / 'new.csv'}'",
+            "SET enable_external_access = true",
+        ):
+            with pytest.raises(duckdb.Error):
+                connection.execute(refused)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.dataset as ds
+from pyarrow import fs
 
 from dnr_core.comms.tables import COMMS_USERS, EMAIL_MESSAGES, NLQ, SLACK_MESSAGES
 from dnr_core.errors import CommsError
@@ -18,19 +20,25 @@ if TYPE_CHECKING:
 NLQ_BUCKET: Final = "all"
 """Queries have no channel: they are one bucket."""
 
-_MESSAGES: Final = """
+_PATTERN: Final = frozenset("*?[]{}")
+
+_TALK: Final = """
+CREATE TEMP VIEW slack_talk AS
+SELECT coalesce(thread_id, message_id) AS item_id, coalesce(thread_id, message_id) AS thread_id,
+       message_id, ts, channel_id AS channel, channel_cat AS bucket, user_id,
+       coalesce(text, '') AS text, reply_to IS NULL AS is_root,
+       coalesce(has_code, false) AS has_code, coalesce(has_link, false) AS has_link
+FROM slack WHERE message_id IS NOT NULL;
+
+CREATE TEMP VIEW email_talk AS
+SELECT message_id AS item_id, coalesce(thread_id, message_id) AS thread_id,
+       message_id, ts, list_cat AS channel, list_cat AS bucket, from_id AS user_id,
+       concat(coalesce(subject, ''), chr(10), coalesce(body_text, '')) AS text, true AS is_root,
+       coalesce(has_code, false) AS has_code, coalesce(has_link, false) AS has_link
+FROM email WHERE message_id IS NOT NULL;
+
 CREATE TEMP VIEW messages AS
-SELECT 'slack' AS source, coalesce(thread_id, message_id) AS item_id,
-       coalesce(thread_id, message_id) AS thread_id, message_id, ts,
-       channel_id AS channel, channel_cat AS bucket, user_id, coalesce(text, '') AS text,
-       reply_to IS NULL AS is_root, coalesce(has_code, false) AS has_code,
-       coalesce(has_link, false) AS has_link
-FROM slack WHERE message_id IS NOT NULL
-UNION ALL
-SELECT 'email', message_id, coalesce(thread_id, message_id), message_id, ts, list_cat, list_cat, from_id,
-       concat(coalesce(subject, ''), chr(10), coalesce(body_text, '')), true,
-       coalesce(has_code, false), coalesce(has_link, false)
-FROM email WHERE message_id IS NOT NULL
+SELECT 'slack' AS source, * FROM slack_talk UNION ALL SELECT 'email', * FROM email_talk
 """
 
 _QUERIES: Final = f"""
@@ -53,8 +61,9 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection in memory with the views `messages`, `queries` and `people`.
 
     Texts reach DuckDB as registered Arrow tables and parameters, never as SQL, and the
-    connection can reach neither files nor the network. A table may be an Arrow data set on disk,
-    which is read as a stream: talk need not fit into memory.
+    connection can reach neither files nor the network. A table may be an Arrow data set on disk:
+    talk need not fit into memory. Its Parquet files are read by DuckDB itself, and are the only
+    files that the connection can open.
 
     Raises:
         CommsError: a table of talk lacks a column that is needed.
@@ -65,14 +74,24 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
         "users": (comms.users, COMMS_USERS),
         "nlq": (comms.nlq, NLQ),
     }
-    connection = duckdb.connect(
-        ":memory:", config={"enable_external_access": False, "autoinstall_known_extensions": False}
-    )
+    files = {
+        name: _parquet_files(_with_columns(name, table, schema))
+        for name, (table, schema) in tables.items()
+    }
+    connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     try:
+        allowed = [path for paths in files.values() for path in paths]
+        connection.execute("SET allowed_paths = $paths", {"paths": allowed})
+        connection.execute("SET enable_external_access = false")
         connection.execute("SET TimeZone = 'UTC'")
-        for name, (table, schema) in tables.items():
-            connection.register(name, _with_columns(name, table, schema))
-        for view in (_MESSAGES, _QUERIES, _ROLES):
+        # Every result that is given away is sorted or a set, so rows may come in any order.
+        connection.execute("SET preserve_insertion_order = false")
+        for name, (table, _) in tables.items():
+            if files[name]:
+                connection.read_parquet(files[name]).create_view(name)
+            else:
+                connection.register(name, table)
+        for view in (_TALK, _QUERIES, _ROLES):
             connection.execute(view)
         yield connection
     finally:
@@ -89,6 +108,19 @@ def _with_columns(name: str, table: Any, schema: pa.Schema) -> Any:
             hint=f"it needs: {', '.join(schema.names)}",
         )
     return table
+
+
+def _parquet_files(table: Any) -> list[str]:
+    """Return the local files of a data set that DuckDB can read as they are, or none."""
+    if not isinstance(table, ds.FileSystemDataset) or not isinstance(
+        table.format, ds.ParquetFileFormat
+    ):
+        return []
+    local = isinstance(table.filesystem, fs.LocalFileSystem)
+    # Such names mean several files to DuckDB, and have no other way to be written.
+    if not local or any(_PATTERN & set(path) for path in table.files):
+        return []
+    return list(table.files)
 
 
 def fetch(

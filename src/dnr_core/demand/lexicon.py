@@ -41,6 +41,7 @@ WEIGHTS: Final[Mapping[str, int]] = {
     "role_bi": 5,
     "role_product_analytics": 5,
     "role_finance": 5,
+    "role_bot": -100,
 }
 """Hundredths of a point.
 

@@ -1,6 +1,6 @@
 """Room: demand. The prefilter: which items may hold a data need, as set operations in DuckDB.
 
-The whole rule is here and in `lexicon.py`. Points are whole hundredths, so that no sum depends
+The whole rule is in `rule.py` and `lexicon.py`. Points are whole hundredths, so that no sum depends
 on the order in which threads of the engine add.
 """
 
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from dnr_core.demand import rule
 from dnr_core.demand.corpus import fetch, registered
 
 if TYPE_CHECKING:
@@ -25,137 +26,38 @@ if TYPE_CHECKING:
 MOST_REASONS: Final = 24
 """Reasons kept with an item; the rest add to the score unnamed."""
 
-_BEGINNING: Final = datetime(1, 1, 1, tzinfo=UTC)
+FILTERED: Final = ("slack", "email")
+"""Sources whose items are filtered."""
 
-# The first message of an item is its root; a thread whose root is not there (an import that
-# begins in the middle of it) starts with its earliest message. Nearly all have one, so only ids
-# are compared to find the others.
-_FIRSTS: Final = """
-CREATE OR REPLACE TEMP TABLE strays AS
-SELECT source, item_id FROM messages WHERE NOT is_root
-EXCEPT SELECT source, item_id FROM messages WHERE is_root;
-
-CREATE OR REPLACE TEMP TABLE firsts AS
-WITH starts AS (
-  FROM messages WHERE is_root
-  UNION ALL (FROM messages SEMI JOIN strays USING (source, item_id))
-), chosen AS (
-  SELECT source, item_id, arg_min(
-    struct_pack(thread_id, message_id, ts, channel, bucket, user_id),
-    concat(coalesce(printf('%020d', epoch_us(ts)), '~'), message_id)
-  ) AS m
-  FROM starts GROUP BY source, item_id
-)
-SELECT source, item_id, m.thread_id AS thread_id, m.message_id AS root_id, m.ts AS ts,
-       m.channel AS channel, m.bucket AS bucket, m.user_id AS user_id
-FROM chosen
+_OF_SOURCE: Final = """
+SELECT '{source}' AS source, item_id, thread_id, root_id, ts, day, channel,
+       coalesce(bucket, '') AS bucket, user_id, coalesce(role, '') AS role, points / 100.0 AS score,
+       reasons, kept_by, NULL::BOOLEAN AS succeeded
+FROM {source}_scored JOIN {source}_firsts ON {source}_firsts.rowid = item
 """
 
-# Which term of the lexicon a hit is, looked up once a distinct hit, of which there are few. What
-# is no word of it and begins like a figure is one; other names with an underscore are none.
-TERMS_OF_HITS: Final = r"""
-SELECT hit, rank, grp, root_weight, reply_weight
-FROM (SELECT hit, regexp_replace(lower(hit), '\s+', ' ', 'g') AS term
-      FROM (SELECT DISTINCT hit FROM found)) AS said
-JOIN terms ON terms.term = CASE
-  WHEN said.term IN (SELECT term FROM terms) THEN said.term
-  WHEN NOT regexp_matches(said.term, '^[a-z_]') THEN '#' END
+_WRITERS: Final = """
+CREATE OR REPLACE TEMP TABLE writers AS
+SELECT user_id, role, coalesce(weight, 0) AS weight
+FROM people LEFT JOIN role_weights USING (role) WHERE source = $source
 """
 
-_FOUND: Final = """
-CREATE OR REPLACE TEMP TABLE found AS
-SELECT source, item_id, is_root OR message_id IN (
-         SELECT root_id FROM firsts SEMI JOIN strays USING (source, item_id)
-       ) AS is_root,
-       unnest(list_distinct(regexp_extract_all(text, $pattern, 0, 'i'))) AS hit
-FROM messages
-"""
-
-_HITS: Final = f"""
-CREATE OR REPLACE TEMP TABLE hits AS
-WITH known AS ({TERMS_OF_HITS})
-SELECT source, item_id, rank, any_value(grp) AS grp,
-       CASE WHEN bool_or(is_root) THEN any_value(root_weight) ELSE any_value(reply_weight) END
-         AS points
-FROM found JOIN known USING (hit) GROUP BY source, item_id, rank
-"""  # noqa: S608  what is pasted in is a constant of this module
-
-_SCORES: Final = """
-CREATE OR REPLACE TEMP TABLE scored AS
-WITH words AS (
-  SELECT source, item_id,
-         coalesce(sum(points) FILTER (grp NOT IN ('near_miss', 'sql')), 0)
-           + greatest(coalesce(sum(points) FILTER (grp = 'near_miss'), 0), $near_miss_least)
-           + CASE WHEN bool_or(grp = 'sql') THEN $sql ELSE 0 END AS points,
-         list_sort(list(rank))[:$most] AS ranks
-  FROM hits GROUP BY source, item_id
-), names AS (
-  SELECT list(reason ORDER BY rank) AS reasons_by_rank FROM terms
-), signals AS (
-  SELECT source, item_id, bool_or(has_code) AS code, bool_or(has_link) AS link
-  FROM messages WHERE has_code OR has_link GROUP BY source, item_id
-), near AS (
-  SELECT source, item_id
-  FROM firsts ASOF JOIN reach ON firsts.ts >= reach.begins WHERE firsts.ts < reach.ends
-), named AS (
-  SELECT DISTINCT source, item_id, "table" FROM hits JOIN term_tables USING (rank)
-), near_table AS (
-  SELECT source, item_id, min(named."table") AS "table"
-  FROM named JOIN firsts USING (source, item_id)
-  ASOF JOIN table_reach ON named."table" = table_reach."table" AND firsts.ts >= table_reach.begins
-  WHERE firsts.ts < table_reach.ends GROUP BY source, item_id
-)
-SELECT firsts.source, firsts.item_id, thread_id, root_id, firsts.ts, channel, firsts.bucket, user_id, role,
-  (firsts.bucket IS NULL OR firsts.bucket IN (SELECT bucket FROM buckets)) AS admitted,
-  greatest(0, least(100,
-    coalesce(words.points, 0)
-    + CASE WHEN code THEN $code ELSE 0 END + CASE WHEN link THEN $link ELSE 0 END
-    + CASE WHEN near_table."table" IS NOT NULL THEN $incident_table
-           WHEN near.item_id IS NOT NULL THEN $incident ELSE 0 END
-    + coalesce(role_weights.weight, 0)
-  ))::INTEGER AS points,
-  list_concat(
-    coalesce(list_transform(words.ranks, lambda rank: reasons_by_rank[rank]), []::VARCHAR[]),
-    list_filter([
-    CASE WHEN code THEN 'code' END, CASE WHEN link THEN 'link' END,
-    CASE WHEN near_table."table" IS NOT NULL THEN concat('incident:', near_table."table")
-         WHEN near.item_id IS NOT NULL THEN 'incident' END,
-    CASE WHEN coalesce(role_weights.weight, 0) <> 0 THEN concat('role:', role) END
-  ], lambda reason: reason IS NOT NULL)) AS reasons
-FROM firsts CROSS JOIN names
-LEFT JOIN words USING (source, item_id)
-LEFT JOIN signals USING (source, item_id)
-LEFT JOIN near USING (source, item_id)
-LEFT JOIN near_table USING (source, item_id)
-LEFT JOIN people USING (source, user_id)
-LEFT JOIN role_weights USING (role)
-"""
-
-_ITEMS: Final = """
-CREATE OR REPLACE TEMP TABLE items AS
-WITH dated AS (
-  SELECT *, timezone($tz, ts)::DATE AS day, admitted AND points >= $threshold AS by_score
-  FROM scored
-), ranked AS (
-  SELECT *, bool_or(by_score) OVER (PARTITION BY source, channel, day) AS day_keeps,
-         row_number() OVER (PARTITION BY source, channel, day
-                            ORDER BY admitted DESC, points DESC, ts DESC, item_id) AS place
-  FROM dated
-)
-SELECT source, item_id, thread_id, root_id, ts, day, channel, coalesce(bucket, '') AS bucket, user_id,
-       coalesce(role, '') AS role, points / 100.0 AS score,
-       CASE WHEN admitted THEN reasons ELSE list_append(reasons, 'bucket') END AS reasons,
-       CASE WHEN by_score THEN 'score'
-            WHEN admitted AND NOT day_keeps AND place <= $fallback THEN 'fallback'
-            ELSE '' END AS kept_by,
-       NULL::BOOLEAN AS succeeded
-FROM ranked
-UNION ALL
-SELECT source, item_id, item_id, item_id, min(ts), timezone($tz, min(ts))::DATE,
-       min(channel), any_value(bucket), min(user_id), coalesce(min(role), ''), NULL,
-       []::VARCHAR[], '', bool_and(succeeded)
+# Queries are few, and not filtered.
+_OF_QUERIES: Final = """
+CREATE OR REPLACE TEMP TABLE nlq_items AS
+SELECT source, item_id, item_id AS thread_id, item_id AS root_id, min(ts) AS ts,
+       timezone($tz, min(ts))::DATE AS day, min(channel) AS channel, any_value(bucket) AS bucket,
+       min(user_id) AS user_id, coalesce(min(role), '') AS role, NULL::DOUBLE AS score,
+       []::VARCHAR[] AS reasons, '' AS kept_by, bool_and(succeeded) AS succeeded
 FROM queries LEFT JOIN people USING (source, user_id) GROUP BY source, item_id
 """
+
+_ITEMS: Final = "CREATE OR REPLACE TEMP VIEW items AS " + " UNION ALL ".join(
+    [*(_OF_SOURCE.format(source=source) for source in FILTERED), "FROM nlq_items"]
+)
+
+_HOUR: Final = timedelta(hours=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def prefilter(
@@ -174,33 +76,44 @@ def prefilter(
     Incidents must be ones that health detected, never planned ones.
     """
     weights = lexicon.weights
+    terms = term_rows(lexicon)
     reach, table_reach = _reach(incidents, settings.incident_boost_hours, tz)
-    chosen = {
+    counted: dict[str, Any] = {
         name: weights[name]
         for name in ("near_miss_least", "sql", "code", "link", "incident", "incident_table")
     }
+    counted |= {
+        "tz": tz,
+        "threshold": threshold_points(threshold),
+        "most": MOST_REASONS,
+        "buckets": list(settings.buckets),
+        "reasons": terms["reason"].to_pylist(),
+    }
+    pattern = {"pattern": lexicon.pattern}
     with registered(
         connection,
-        terms=term_rows(lexicon),
-        term_tables=_term_tables(lexicon),
-        buckets=pa.table({"bucket": pa.array(settings.buckets, pa.string())}),
+        terms=terms,
         role_weights=_role_weights(weights),
         reach=reach,
-        table_reach=table_reach,
+        term_reach=_term_tables(lexicon).join(table_reach, "table", join_type="inner"),
     ):
-        connection.execute(_FIRSTS)
-        connection.execute(_FOUND, {"pattern": lexicon.pattern})
-        connection.execute(_HITS)
-        connection.execute(_SCORES, {**chosen, "most": MOST_REASONS})
-        connection.execute(
-            _ITEMS,
-            {
-                "tz": tz,
-                "threshold": threshold_points(threshold),
-                "fallback": settings.fallback_per_channel_day,
-            },
-        )
-    for table in ("found", "hits", "scored", "firsts", "strays"):
+        for source in FILTERED:
+            connection.execute(f"CREATE OR REPLACE TEMP VIEW talk AS FROM {source}_talk")
+            connection.execute(_WRITERS, {"source": source})
+            for statement in (rule.ROOTS, rule.MARKS, rule.ODD):
+                connection.execute(statement)
+            connection.execute(rule.FOUND, pattern)
+            if connection.execute(rule.ANY_WITHOUT_ROOT).fetchone():
+                connection.execute(rule.FOUND_FIRST, pattern)
+            connection.execute(rule.HITS)
+            connection.execute(rule.SCORED, counted)
+            connection.execute(rule.FALLBACK, {"fallback": settings.fallback_per_channel_day})
+            for table in ("firsts", "scored"):
+                connection.execute(f"DROP TABLE IF EXISTS {source}_{table}")
+                connection.execute(f"ALTER TABLE {table} RENAME TO {source}_{table}")
+        connection.execute(_OF_QUERIES, {"tz": tz})
+        connection.execute(_ITEMS)
+    for table in ("found", "hits", "marks", "writers"):
         connection.execute(f"DROP TABLE {table}")
 
 
@@ -298,16 +211,25 @@ def merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, d
 
 
 def _spans(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Spans once for each hour that they touch: an equal hour is found faster than a span."""
     instant = pa.timestamp("us", tz="UTC")
-    # An ASOF join over no rows is well defined, but one span in the far past keeps it plain.
-    rows = rows or [("", _BEGINNING, _BEGINNING)]
+    touched = [
+        (row, hour)
+        for row in rows
+        for hour in range(_hours_since_1970(row[1]), _hours_since_1970(row[2]) + 1)
+    ]
     return pa.table(
         {
-            "table": pa.array([row[0] for row in rows], pa.string()),
-            "begins": pa.array([row[1] for row in rows], instant),
-            "ends": pa.array([row[2] for row in rows], instant),
+            "table": pa.array([row[0] for row, _ in touched], pa.string()),
+            "hour": pa.array([hour for _, hour in touched], pa.int64()),
+            "begins": pa.array([row[1] for row, _ in touched], instant),
+            "ends": pa.array([row[2] for row, _ in touched], instant),
         }
     )
+
+
+def _hours_since_1970(instant: datetime) -> int:
+    return (instant - _EPOCH) // _HOUR
 
 
 def _midnight(day: date, tz: str) -> datetime:

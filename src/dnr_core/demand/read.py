@@ -12,7 +12,8 @@ from attrs import frozen
 from dnr_core.demand.corpus import fetch, registered
 from dnr_core.demand.lexicon import Lexicon
 from dnr_core.demand.pack import Message
-from dnr_core.demand.prefilter import TERMS_OF_HITS, term_rows
+from dnr_core.demand.prefilter import term_rows
+from dnr_core.demand.rule import TERMS_OF_HITS
 from dnr_core.demand.text import MOST_CHARACTERS
 from dnr_core.demand.weights import Stratum
 
