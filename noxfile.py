@@ -105,6 +105,13 @@ def spark(session: nox.Session) -> None:
 
 
 @nox.session
+def stores(session: nox.Session) -> None:
+    """Make a warehouse in a real S3-compatible server, which runs here for the time."""
+    install_all(session, "moto[server]>=5")
+    session.run("pytest", "tests/stores", *session.posargs, env={"DNR_STORES": "1"})
+
+
+@nox.session
 def real(session: nox.Session) -> None:
     """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA."""
     folder = os.environ.get("DNR_REAL_DATA")

@@ -44,7 +44,8 @@ def generate_warehouse(
 
     Args:
         archetype: name of an installed archetype.
-        out: folder of the tables; None means `paths.data`/archetype.
+        out: folder of the tables, or a URI of one that `pyarrow.fs` reaches, such as
+            "s3://bucket/neobank"; None means `paths.data`/archetype.
         meta: folder of the truth; None means `paths.meta`/archetype.
         scale: "tiny", "evaluation", or what to multiply its volumes by.
         quality: name of a defect profile ("typical", "clean", "severe", or a plugin's).
@@ -87,7 +88,7 @@ def generate_warehouse(
         kind,
         context.settings,
         context.catalogue,
-        out=Path(out) if out is not None else paths.data / archetype,
+        out=out if out is not None else paths.data / archetype,
         meta=Path(meta) if meta is not None else paths.meta / archetype,
         progress=progress or Silent(),
         dry_run=dry_run,

@@ -35,7 +35,9 @@ dnr gen-warehouse --archetype neobank --scale 25 --engine spark --master 'local[
 )
 @click.option("--duckdb", is_flag=True, help="Also write a DuckDB file with the tables.")
 @click.option("--dry-run", is_flag=True, help="Write empty tables with their types, nothing else.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder of the tables.")
+@click.option(
+    "--out", metavar="FOLDER", help="Folder of the tables, or a URI: s3://bucket/neobank."
+)
 @click.option("--meta", type=click.Path(path_type=Path), help="Folder of the truth, apart.")
 @click.pass_obj
 def command(
@@ -52,7 +54,7 @@ def command(
     master: str | None,
     duckdb: bool,
     dry_run: bool,
-    out: Path | None,
+    out: str | None,
     meta: Path | None,
 ) -> None:
     """Make a synthetic company's warehouse, with defects and their ledger.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 from attrs import frozen
 
 from dnr_core.config.settings import Settings
-from dnr_core.errors import DnrError
+from dnr_core.errors import ConfigError, DnrError
 from dnr_core.model import Archetype, Family
 from dnr_core.progress import Progress, Silent
 from dnr_core.warehouse.arrow import table_file
@@ -21,6 +22,7 @@ from dnr_core.warehouse.engines.local import LocalEngine, worker_count
 from dnr_core.warehouse.measure import calibrate
 from dnr_core.warehouse.parts import PartRecord, finished_part, part_path
 from dnr_core.warehouse.plan import Plan, company_from, make_plan
+from dnr_core.warehouse.store import Store, located
 from dnr_core.warehouse.truth import KIND as META_KIND
 from dnr_core.warehouse.truth import truth_is_there, write_truth
 from dnr_core.workspace import (
@@ -40,23 +42,34 @@ if TYPE_CHECKING:
 
 KIND: Final = "warehouse"
 PLAN_FILE: Final = ".plan"
+OUTGOING: Final = ".outgoing"
 
 
 @frozen
 class WarehouseFolder:
-    """A finished warehouse: where it lies, where its truth lies, and its manifest."""
+    """A finished warehouse: where it lies, where its truth lies, and its manifest.
+
+    Of one in a store `uri` says where it lies, and `path` where it was built; that folder is gone.
+    """
 
     path: Path
     meta: Path | None
     archetype: str
     manifest: Manifest
+    uri: str = ""
 
     def __str__(self) -> str:
+        if self.uri:
+            rows = sum(self.manifest.extra["rows"].values())
+            files = len(self.manifest.files)
+            return f"{self.uri}: {self.archetype}, {rows:,} rows in {files:,} files"
         from dnr_core.warehouse.describe import describe
 
         return f"{self.path}: {describe(self.path)}"
 
     def _repr_html_(self) -> str:
+        if self.uri:
+            return f"<p>{escape(str(self))}</p>"
         from dnr_core.warehouse.describe import describe
 
         return describe(self.path)._repr_html_()
@@ -67,7 +80,7 @@ def generate_warehouse(
     settings: Settings,
     catalogue: Catalogue,
     *,
-    out: Path,
+    out: Path | str,
     meta: Path,
     progress: Progress | None = None,
     dry_run: bool = False,
@@ -83,7 +96,9 @@ def generate_warehouse(
         archetype: name in the catalogue, or the object.
         settings: all settings; those under `warehouse` are used.
         catalogue: where profile and defect kinds are found.
-        out: folder of the data; a folder a table and `manifest.json`.
+        out: folder of the data, or the URI of one in a store that `pyarrow.fs` reaches; in it will
+            be a folder a table and `manifest.json`. For a store the files are made in the folder
+            `.outgoing` of `paths.data`, and go from there when they are sent.
         meta: folder of the ledger and the incidents.
         progress: told of rows as they are finished.
         dry_run: write the empty tables with their types, and no truth.
@@ -95,9 +110,21 @@ def generate_warehouse(
         ConfigError: a setting or mix of rates that cannot be used; nothing was written.
         PluginError: the archetype or a kind is faulty.
         FolderHeldError: another run writes to the folder.
-        FolderError: a folder cannot be written, or the disk is full; finished parts are kept.
+        FolderError: a folder or store cannot be written, or the disk is full; finished parts are
+            kept.
     """
     progress = progress or Silent()
+    place = located(out)
+    if isinstance(place, str):
+        if duckdb_file:
+            raise ConfigError(
+                "a DuckDB file is made in a folder only, not in a store",
+                hint="leave --duckdb out, or choose a folder as --out",
+            )
+        return _make_in_store(
+            archetype, settings, catalogue, place, meta, progress, dry_run=dry_run, scale=scale
+        )
+    out = place
     kind = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
     if not dry_run:
         # Before planning, which counts chunks: an absurd scale should fail at the first question.
@@ -120,6 +147,45 @@ def generate_warehouse(
 
             write_duckdb(plan.archetype, out, workers)
     return WarehouseFolder(out, meta, plan.archetype.name, manifest)
+
+
+def _make_in_store(
+    archetype: str | Archetype,
+    settings: Settings,
+    catalogue: Catalogue,
+    uri: str,
+    meta: Path,
+    progress: Progress,
+    *,
+    dry_run: bool,
+    scale: str | float | None,
+) -> WarehouseFolder:
+    """Make the warehouse in a folder of its own, send it, and remove the folder."""
+    store = Store.of(uri)
+    kind = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
+    out = settings.paths.data / OUTGOING / f"{kind.name}-{store.mark}"
+    company = company_from(kind, settings.warehouse, scale)
+    refuse_what_does_not_fit(kind, company, out)
+    plan = make_plan(kind, settings.warehouse, catalogue, scale=scale)
+    store.claim(KIND)
+    manifest = store.finished(plan.fingerprint)
+    if dry_run or manifest is None or not truth_is_there(meta, plan.fingerprint):
+        store.announce()
+        made = generate_warehouse(
+            kind,
+            settings,
+            catalogue,
+            out=out,
+            meta=meta,
+            progress=progress,
+            dry_run=dry_run,
+            scale=scale,
+        )
+        manifest = made.manifest
+        with held(out):
+            store.receive(out, manifest, progress)
+        shutil.rmtree(out, ignore_errors=True)
+    return WarehouseFolder(out, None if dry_run else meta, kind.name, manifest, store.uri)
 
 
 def _engine(
