@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from dnr_core.errors import InputError, WarehouseError
-from dnr_core.health.dialect import Dialect, fetch, fetch_sql
+from dnr_core.health.dialect import Dialect, fetch
 from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Opened, masked, open_location
 from dnr_core.model.archetype import Archetype
@@ -143,17 +143,6 @@ class Warehouse:
         """
         try:
             return fetch(self.connection, expression)
-        except Exception as error:
-            raise self.fault(error) from error
-
-    def sql_rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run SQL that `sql` gave and return its rows.
-
-        Raises:
-            WarehouseError: the backend refused or the connection was lost.
-        """
-        try:
-            return fetch_sql(self.connection, sql)
         except Exception as error:
             raise self.fault(error) from error
 

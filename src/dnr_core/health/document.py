@@ -71,11 +71,16 @@ def data_health_csv(health: HealthResult) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    for row in health.measures.to_pylist():
-        scope = "day" if row["day"] else "no_day"
-        writer.writerow((scope, *(_plain(row[name]) for name in MEASURE_COLUMNS)))
-    for row in health.totals.to_pylist():
-        writer.writerow((row["scope"], *(_plain(row[name]) for name in MEASURE_COLUMNS)))
+    days = health.measures.column("day").to_pylist()
+    scopes = ["no_day" if day is None else "day" for day in days]
+    for scope, figures in (
+        (scopes, health.measures),
+        (health.totals.column("scope").to_pylist(), health.totals),
+    ):
+        # Column by column, because the file has a line for each day of each figure. The writer
+        # puts a date as ISO has it, and nothing for None.
+        columns = [figures.column(name).to_pylist() for name in MEASURE_COLUMNS]
+        writer.writerows(zip(scope, *columns, strict=True))
     return text.getvalue()
 
 

@@ -100,36 +100,29 @@ class Daily:
 def daily(counts: Counts, column: str, metric: Metric) -> Daily:
     """Sum a metric by day, the rows without a day among them."""
     tally, extra = counts.tally, counts.extra
-    days, place = np.unique(tally.days, return_inverse=True)
+    days, starts = np.unique(tally.days, return_index=True)
     judged = counts.judged(metric, column)
-    denominator = _sums(place, tally.rows, judged, len(days))
+    denominator = _sums(starts, tally.rows, judged)
     if metric == "duplicate":
-        mine = np.searchsorted(days, extra.days)
-        chosen = np.ones(len(mine), dtype=bool)
-        numerator = _sums(mine, extra.rows, chosen, len(days))
-        money = _exact_sums(mine, extra.money, chosen, len(days))
+        copied, begins = np.unique(extra.days, return_index=True)
+        mine, every = np.searchsorted(days, copied), np.ones(len(extra.days), dtype=bool)
+        numerator = np.zeros(len(days), dtype=np.int64)
+        money = np.zeros(len(days), dtype=object)
+        numerator[mine] = _sums(begins, extra.rows, every)
+        money[mine] = _sums(begins, extra.money, every)
     else:
         bits = counts.affected_bits(metric, column)
         chosen = judged if metric == "rows" else tally.any_of(bits) & judged
-        numerator = _sums(place, tally.rows, chosen, len(days))
-        money = _exact_sums(place, tally.money, chosen, len(days))
+        numerator = _sums(starts, tally.rows, chosen)
+        money = _sums(starts, tally.money, chosen)
     return Daily(days, numerator, denominator, money)
 
 
-def _sums(
-    place: npt.NDArray[np.intp], values: Ints, chosen: npt.NDArray[np.bool_], size: int
-) -> Ints:
-    result = np.zeros(size, dtype=np.int64)
-    np.add.at(result, place[chosen], values[chosen])
-    return result
-
-
-def _exact_sums(
-    place: npt.NDArray[np.intp], values: Any, chosen: npt.NDArray[np.bool_], size: int
-) -> npt.NDArray[np.object_]:
-    result = np.zeros(size, dtype=object)
-    np.add.at(result, place[chosen], values[chosen])
-    return result
+def _sums(starts: npt.NDArray[np.intp], values: Any, chosen: npt.NDArray[np.bool_]) -> Any:
+    """Sum the chosen values of each run of groups; a tally is in order of days."""
+    if not len(starts):
+        return values[:0]
+    return np.add.reduceat(np.where(chosen, values, 0), starts)
 
 
 def lines(measured: Measured, span: Span) -> list[Line]:

@@ -88,7 +88,9 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
                 hint="name the event time of a fact table in the schema file, or give --as-of",
             )
         as_of = _day_end(tz, last_event)
-    as_of = as_of.replace(tzinfo=UTC) if as_of.tzinfo is None else as_of.astimezone(UTC)
+    if as_of.tzinfo is None:
+        as_of = as_of.replace(tzinfo=zone_of(tz))
+    as_of = as_of.astimezone(UTC)
     end = seconds_of(as_of)
     clock = LocalClock.over(
         tz, warehouse.dialect, min(first, end) - 86_400, max(last, end) + 86_400

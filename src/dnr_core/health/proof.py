@@ -7,7 +7,6 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
-import sqlglot as sg
 from attrs import frozen
 from sqlglot import expressions as sge
 
@@ -77,16 +76,12 @@ def proof(
         keys: tuple[Mapping[str, Any], ...] = ()
         if affected is not None and asked.table.business_key and examples:
             named = _examples(asked.table, affected, examples)
-            keys_sql = warehouse.connection.compile(named, pretty=True)
+            keys_sql = sql_of(warehouse, named)
+            at_hand = named if sample is None else _examples(asked.table, sample, examples)
             keys = tuple(
                 {n: _shown(v) for n, v in zip(asked.table.business_key, row, strict=True)}
-                for row in (
-                    warehouse.sql_rows(keys_sql)
-                    if sample is None
-                    else warehouse.rows(_examples(asked.table, sample, examples))
-                )
+                for row in warehouse.rows(at_hand)
             )
-            keys_sql = pasted(warehouse, keys_sql)
     return Proof(asked.table.name, asked.column, asked.metric, sql, keys_sql, keys)
 
 
@@ -307,24 +302,19 @@ def sql_of(warehouse: Warehouse, expression: Any) -> str:
 
     The tables of a folder of Parquet files are read by their paths, to be run in that folder.
     """
-    return pasted(warehouse, warehouse.connection.compile(expression, pretty=True))
-
-
-def pasted(warehouse: Warehouse, sql: str) -> str:
-    """Return compiled SQL with the tables of a folder read by their paths."""
+    connection = warehouse.connection
     if warehouse.folder is None:
-        return sql
-    tree = sg.parse_one(sql, read=warehouse.dialect.name)
+        return str(connection.compile(expression, pretty=True))
+    # What Ibis compiles to, before it is text: parsing the text again would cost as much.
+    tree = connection.compiler.to_sqlglot(expression)
     patterns = warehouse.patterns
-
-    def read(node: sge.Expression) -> sge.Expression:
-        if isinstance(node, sge.Table) and node.name in patterns:
+    for node in list(tree.find_all(sge.Table)):
+        if node.name in patterns:
             path = sge.Literal.string(patterns[node.name])
-            call = sge.Anonymous(this="read_parquet", expressions=[path])
-            return sge.Table(this=call, alias=node.args.get("alias"))
-        return node
-
-    return str(tree.transform(read).sql(dialect=warehouse.dialect.name, pretty=True))
+            for part in ("db", "catalog"):
+                node.set(part, None)
+            node.set("this", sge.Anonymous(this="read_parquet", expressions=[path]))
+    return str(tree.sql(dialect=warehouse.dialect.name, pretty=True, copy=False))
 
 
 def explain(

@@ -103,9 +103,13 @@ def _drawn(chart: Chart) -> Any:
 def _style() -> Any:
     import matplotlib as mpl
 
-    # From the library's own defaults, so that a user's matplotlibrc changes no figure.
-    defaults: Any = {name: mpl.rcParamsDefault[name] for name in mpl.rcParamsDefault}
-    return mpl.rc_context(defaults | STYLE)
+    # From the library's own defaults, so that a user's matplotlibrc changes no figure; only what
+    # differs is set, because each setting is checked. Backends are left alone: to ask for the
+    # current one imports pyplot, which nothing here needs.
+    default, present = mpl.rcParamsDefault, mpl.rcParams
+    names = [name for name in default if not name.startswith("backend")]
+    changed: Any = {name: default[name] for name in names if present[name] != default[name]}
+    return mpl.rc_context(changed | STYLE)
 
 
 class Drawings:
