@@ -81,12 +81,14 @@ def write_messages(path: Path, count: int) -> None:
             "CREATE TABLE vocabulary AS SELECT $words AS w, $meant AS meant",
             {"words": vocabulary(), "meant": MEANT.split()},
         )
+        connection.execute("SET enable_progress_bar = false")
         connection.execute(sql)
 
 
 def count_one_word(path: Path) -> tuple[float, float]:
     """Processor and wall time, in seconds, to read the texts and count one word."""
     with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
         begun = time.process_time(), time.perf_counter()
         connection.execute(
             "SELECT count(*) FROM read_parquet($path) WHERE contains(text, 'duplicates')",

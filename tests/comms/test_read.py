@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from dnr_core.comms import CommsFolder, read_comms
+from dnr_core.comms import CommsFolder, read, read_comms
 from dnr_core.comms.tables import SLACK_MESSAGES
 from dnr_core.errors import CommsError, DnrError, InputError, UnfinishedError
 
@@ -109,3 +110,15 @@ def test_a_warehouse_is_not_talk(copy: Path, warehouse: object) -> None:
     folder = warehouse()  # type: ignore[operator]
     with pytest.raises(DnrError, match="holds a warehouse, not comms"):
         read_comms(folder)
+
+
+def test_a_large_file_is_opened_and_not_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound messages come as a data set with the same rows; a broken file is named."""
+    small = read_comms(copy)
+    monkeypatch.setattr(read, "LARGE_BYTES", 1)
+    large = read_comms(copy)
+    assert isinstance(large.slack, ds.Dataset)
+    assert large.slack.to_table().equals(small.slack)
+    (copy / "slack_messages.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(CommsError, match="slack_messages"):
+        read_comms(copy)

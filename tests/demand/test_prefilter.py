@@ -18,7 +18,7 @@ from dnr_core.config.settings import PrefilterSettings
 from dnr_core.demand.corpus import open_corpus
 from dnr_core.demand.lexicon import WEIGHTS, build_lexicon
 from dnr_core.demand.prefilter import all_items, merged, prefilter, threshold_points
-from dnr_core.errors import ConfigError
+from dnr_core.errors import CommsError, ConfigError
 from dnr_core.model import DetectedIncident
 
 TZ = "America/Los_Angeles"
@@ -337,3 +337,18 @@ def test_the_connection_opens_the_files_of_the_talk_and_no_others(talk, tmp_path
         ):
             with pytest.raises(duckdb.Error):
                 connection.execute(refused)
+
+
+def test_a_damaged_file_is_named_and_no_fault_of_the_engine(talk, company, tmp_path):
+    """Rubbish in the middle of a file of talk is an error for a person, with what to do."""
+    for number in range(2000):
+        talk.thread(f"t{number}", [f"orphans {number * 7919}"])
+    path = tmp_path / "slack.parquet"
+    pq.write_table(talk.tables().slack, path)
+    content = bytearray(path.read_bytes())
+    content[400 : len(content) // 2] = bytes(len(content) // 2 - 400)
+    path.write_bytes(content)
+    comms = attrs.evolve(talk.tables(), slack=ds.dataset(path))
+    with pytest.raises(CommsError, match=r"slack\.parquet") as caught:
+        _run(comms, company.schema, PrefilterSettings())
+    assert "import-comms" in caught.value.hint

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from dnr_core.comms.tables import TABLES, empty
@@ -17,6 +18,9 @@ from dnr_core.workspace import read_manifest
 UNREAD: Final = "unread.json"
 KIND: Final = "comms"
 _REMAKE: Final = "make it again with `dnr gen-comms` or `dnr import-comms`"
+LARGE_BYTES: Final = 256 * 2**20
+"""A larger file is not read into memory, but opened: who needs its rows reads them as a stream."""
+
 _OWN_ID: Final = {
     "slack_messages": "message_id",
     "email_messages": "message_id",
@@ -29,6 +33,8 @@ def read_comms(folder: Path) -> CommsTables:
     """Read the four tables of a folder that `generate_comms` or `import_comms` finished.
 
     A missing table of a source is a table of no rows only where the manifest does not list it.
+    Where a file is larger than `LARGE_BYTES` and has the very types of its table, it is
+    handed on as an Arrow data set, unread.
 
     Raises:
         UnfinishedError: the folder has no manifest.
@@ -41,7 +47,7 @@ def read_comms(folder: Path) -> CommsTables:
             hint="give the folder that `dnr gen-comms` or `dnr import-comms` wrote",
         )
     tables = {
-        name: read_table(folder / f"{name}.parquet", name)
+        name: _open_or_read(folder / f"{name}.parquet", name)
         if f"{name}.parquet" in manifest.files
         else empty(name)
         for name in TABLES
@@ -86,6 +92,18 @@ def read_table(path: Path, name: str) -> pa.Table:
             f"{path} has {table.column(own).null_count} rows without a {own}", hint=_REMAKE
         )
     return table
+
+
+def _open_or_read(path: Path, name: str) -> Any:
+    if path.is_file() and path.stat().st_size > LARGE_BYTES:
+        try:
+            found = ds.dataset(path, format="parquet")
+        except (pa.ArrowException, OSError):
+            # Reading it says what is wrong with it.
+            return read_table(path, name)
+        if found.schema.equals(TABLES[name]):
+            return found
+    return read_table(path, name)
 
 
 def _cast(column: pa.ChunkedArray, field: pa.Field, path: Path) -> pa.ChunkedArray:

@@ -66,7 +66,7 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
     files that the connection can open.
 
     Raises:
-        CommsError: a table of talk lacks a column that is needed.
+        CommsError: a table of talk lacks a column that is needed, or its file is damaged.
     """
     tables = {
         "slack": (comms.slack, SLACK_MESSAGES),
@@ -78,12 +78,13 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
         name: _parquet_files(_with_columns(name, table, schema))
         for name, (table, schema) in tables.items()
     }
+    allowed = [path for paths in files.values() for path in paths]
     connection = duckdb.connect(":memory:", config={"autoinstall_known_extensions": False})
     try:
-        allowed = [path for paths in files.values() for path in paths]
         connection.execute("SET allowed_paths = $paths", {"paths": allowed})
         connection.execute("SET enable_external_access = false")
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET enable_progress_bar = false")
         # Every result that is given away is sorted or a set, so rows may come in any order.
         connection.execute("SET preserve_insertion_order = false")
         for name, (table, _) in tables.items():
@@ -94,6 +95,13 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
         for view in (_TALK, _QUERIES, _ROLES):
             connection.execute(view)
         yield connection
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        if not allowed:
+            raise
+        raise CommsError(
+            f"the talk's files cannot be read: {str(error).splitlines()[0]}",
+            hint="make them again with `dnr gen-comms` or `dnr import-comms`",
+        ) from None
     finally:
         connection.close()
 

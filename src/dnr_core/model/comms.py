@@ -31,7 +31,8 @@ class CommsStyle:
 class CommsTables:
     """The four tables of talk, as Arrow; columns in `dnr_core.comms.tables`.
 
-    A source that was not given has a table of no rows.
+    A source that was not given has a table of no rows. Messages that are too many for memory
+    may be an Arrow data set on disk (`pyarrow.dataset`) in place of a table.
     """
 
     slack: pa.Table
