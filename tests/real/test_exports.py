@@ -5,12 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from dnr_core.comms import import_comms, read_comms
 
 GIVEN = os.environ.get("DNR_REAL_DATA", "")
-pytestmark = pytest.mark.skipif(not GIVEN, reason="not given: DNR_REAL_DATA")
 
 
 def test_a_small_real_slack_export(tmp_path: Path) -> None:
