@@ -71,6 +71,11 @@ class Dialect:
         return self.name != "sqlite"
 
     @property
+    def orders_times(self) -> bool:
+        """SQLite keeps times as text, whose order is that of the instants only by convention."""
+        return self.name != "sqlite"
+
+    @property
     def quantiles_at_once(self) -> bool:
         """Spark's compiler fails on a list of quantiles, so it is asked for one at a time."""
         return self.name in {"duckdb", "postgres"}

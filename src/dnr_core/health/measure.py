@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -114,13 +114,7 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
         if not columns:
             continue
         source = warehouse.table(table.name)
-        seconds = {name: warehouse.dialect.epoch_seconds(source[name]) for name in columns}
-        bounds = {}
-        for place, name in enumerate(columns):
-            sound = seconds[name].between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
-            bounds[f"low_{place}"] = seconds[name].min(where=sound)
-            bounds[f"high_{place}"] = seconds[name].max(where=sound)
-        row = warehouse.rows(source.agg(**bounds))[0]
+        row = _bounds(warehouse, source, columns)
         own = event_columns(table) if table.kind == "fact" else ()
         for place, name in enumerate(columns):
             low, high = row[2 * place], row[2 * place + 1]
@@ -130,6 +124,27 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
             if name in own:
                 last_event = max(int(high), last_event if last_event is not None else int(high))
     return (first, last, last_event) if first <= last else (0, 0, None)
+
+
+def _bounds(warehouse: Warehouse, source: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:
+    """Earliest and latest plausible second of each column, one after the other."""
+    seconds = warehouse.dialect.epoch_seconds
+    if warehouse.dialect.orders_times:
+        # Times are compared as they are, and only the ends turned into seconds.
+        ends: dict[str, Any] = {}
+        for place, name in enumerate(columns):
+            ends |= {f"low_{place}": source[name].min(), f"high_{place}": source[name].max()}
+        found = source.agg(**ends)
+        row = warehouse.rows(found.select(**{name: seconds(found[name]) for name in ends}))[0]
+        if all(end is None or PLAUSIBLE_FROM <= end <= PLAUSIBLE_TO for end in row):
+            return row
+    bounds = {}
+    for place, name in enumerate(columns):
+        second = seconds(source[name])
+        sound = second.between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
+        bounds[f"low_{place}"] = second.min(where=sound)
+        bounds[f"high_{place}"] = second.max(where=sound)
+    return warehouse.rows(source.agg(**bounds))[0]
 
 
 def _times(warehouse: Warehouse, table: Table) -> tuple[str, ...]:

@@ -29,6 +29,12 @@ def repeated(warehouse: Warehouse, table: Table) -> ir.Table:
 
     Keys with a null part are no keys.
     """
+    if warehouse.keeps:
+        return warehouse.remember(f"repeated:{table.name}", lambda: _repeated(warehouse, table))
+    return _repeated(warehouse, table)
+
+
+def _repeated(warehouse: Warehouse, table: Table) -> ir.Table:
     source = warehouse.table(table.name)
     names = [f"key_{place}" for place in range(len(table.business_key))]
     columns: dict[str, Any] = {

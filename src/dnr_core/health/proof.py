@@ -109,7 +109,9 @@ def proofs(
                 wanted.append((column, metric))
         if measured.lags.window:
             wanted.append(("", "lag_p95_minutes"))
-        recent = _recent(warehouse, counts, span) if examples and warehouse.keeps else None
+        marked = any(counts.affected_bits(metric, column) for column, metric in wanted)
+        at_hand = marked and examples and warehouse.keeps
+        recent = _recent(warehouse, counts, span) if at_hand else None
         for column, metric in wanted:
             asked = Question(counts.frame.table, metric, column, span.window, span.last)
             sample = _sample(counts, recent, column, metric, span)
@@ -137,10 +139,9 @@ def _recent(warehouse: Warehouse, counts: Counts, span: Span) -> ir.Table | None
 def _sample(
     counts: Counts, recent: ir.Table | None, column: str, metric: Metric, span: Span
 ) -> ir.Table | None:
-    if recent is None:
-        return None
     if metric != "duplicate":
-        return recent.filter((recent.marks & counts.affected_bits(metric, column)) != 0)
+        bits = counts.affected_bits(metric, column)
+        return None if recent is None else recent.filter((recent.marks & bits) != 0)
     copies, frame = counts.copies, counts.frame
     copies = copies.filter(copies.day.between(span.window, span.last))
     names = (f"own_{name}" for name in frame.table.business_key)
