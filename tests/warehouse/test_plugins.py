@@ -65,6 +65,13 @@ def as_dict(made):
     return made
 
 
+def uneven(made):
+    lines = made["fact_line"]
+    columns = [lines["sale_id"], *(values.slice(1) for values in lines.columns[1:])]
+    made["fact_line"] = pa.Table.from_arrays(columns, schema=lines.schema)
+    return made
+
+
 def raising(made):
     raise ZeroDivisionError("no customers")
 
@@ -77,6 +84,7 @@ def raising(made):
         (with_another, ["'fact_sale'", "unknown colour"]),
         (as_dict, ["'fact_sale'", "got dict"]),
         (raising, ["ZeroDivisionError", "no customers"]),
+        (uneven, ["named line_no expected length"]),
         (
             with_column("amount_cents", lambda t: t["amount_cents"].cast(pa.float64())),
             ["'fact_sale'", "'amount_cents'", "expected int64, got double"],
@@ -95,7 +103,7 @@ def raising(made):
     ],
 )
 def test_a_faulty_chunk_is_named(make_shop, make_catalogue, settings, tmp_path, change, told):
-    """A chunk with a wrong table, column, type or time is refused, naming archetype, family,
+    """A chunk with a wrong table, column, type, length or time is refused, naming archetype, family,
     chunk, table and column, and no warehouse comes of it."""
     shop = swapped(make_shop(600, 300), change)
     with pytest.raises(PluginError) as caught:

@@ -51,6 +51,11 @@ def _zone(_instance: Any, _attribute: Any, value: str) -> None:
         raise ValueError("must be a time zone such as America/Los_Angeles") from None
 
 
+def _named(_instance: Any, _attribute: Any, value: str) -> None:
+    if not value.strip():
+        raise ValueError("must not be empty")
+
+
 @frozen
 class Paths:
     """Folders, relative to the working folder; each archetype has its own below them."""
@@ -74,12 +79,13 @@ class WarehouseSettings:
     seed: int = field(default=42, validator=_not_negative)
     snapshot_days: int = field(default=90, validator=_at_least(1))
     as_of: datetime | None = None
-    """None: 2025-07-01 local midnight for made companies, the end of the last day with events for real ones."""
+    """None: 2025-07-01 local midnight for made companies, the end of the last day with events for real ones.
+    Without a zone it is local, in the company's time zone."""
     workers: int = field(default=0, validator=_not_negative)
     """Threads; 0 means one a core."""
     engine: str = field(default="local", validator=validators.in_(("local", "spark")))
     """Who makes the parts: threads of this process, or Spark's executors. No byte depends on it."""
-    master: str = field(default="local[*]", validator=validators.min_len(1))
+    master: str = field(default="local[*]", validator=_named)
     """Spark's master."""
 
 

@@ -19,6 +19,10 @@ from dnr_core.errors import ConfigError
 if TYPE_CHECKING:
     from dnr_core.config.load import Leaf
 
+EARLIEST_YEAR: Final = 1900
+LATEST_YEAR: Final = 2200
+"""Beyond these calendars and zones are guesses, and arithmetic on instants overflows."""
+
 _ALL_WORDS: Final = ("all", "none", "null", "")
 
 
@@ -98,7 +102,10 @@ def _datetime(value: Any, _: Any) -> datetime:
         value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise _not(value, "an instant such as 2025-07-01T07:00:00Z")
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    if not EARLIEST_YEAR <= value.year <= LATEST_YEAR:
+        raise _not(str(value), f"an instant of the years {EARLIEST_YEAR} to {LATEST_YEAR}")
+    # Without a zone it is local, in the company's zone, which is not known here.
+    return value if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _converter() -> cattrs.Converter:

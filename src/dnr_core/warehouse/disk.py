@@ -14,6 +14,8 @@ from dnr_core.warehouse.incidents import expected_volumes
 _WRITTEN_PERCENT: Final = {"dimension": 40, "fact": 40, "snapshot": 2}
 """Bytes on disk per 100 bytes of plain columns, by kind of table; see the docs for the figures."""
 
+_ABSURD_BYTES: Final = 10**24
+
 
 def estimated_bytes(archetype: Archetype, company: Company) -> int:
     """Return about how many bytes a company takes on disk."""
@@ -36,6 +38,11 @@ def refuse_what_does_not_fit(archetype: Archetype, company: Company, folder: Pat
     if needed > free:
         raise FolderError(
             f"{archetype.name} at scale {company.scale:g} needs about "
-            f"{needed / 1e9:,.1f} GB, and {folder} has {free / 1e9:,.1f} GB free",
+            f"{_gigabytes(needed)} GB, and {folder} has {_gigabytes(free)} GB free",
             hint="choose a smaller --scale, or an --out folder on a larger disk",
         )
+
+
+def _gigabytes(size: int) -> str:
+    """Return bytes as gigabytes for a person; absurd ones would fill the screen, or overflow."""
+    return f"{size / 1e9:,.1f}" if size < _ABSURD_BYTES else f"{_ABSURD_BYTES // 10**9:,} and more"
