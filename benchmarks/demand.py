@@ -1,9 +1,11 @@
-"""Room: benchmarks. The prefilter of ten million messages against counting one word in them.
+"""Room: benchmarks. Demand: the prefilter's speed, and what classifying a company costs.
 
     python benchmarks/demand.py [--messages 1000000 2000000 10000000] [--folder FOLDER]
 
-Both read the same Parquet file in one process, in turn. What counts is the ratio of processor
-time: it is the same on a machine that has other work.
+The prefilter of ten million messages is held against counting one word in them. Both read the same
+Parquet file in one process, in turn. What counts is the ratio of processor time: it is the same on
+a machine that has other work. The cost is the estimate before any call, for the talk of each
+company at its default size; no key is used.
 """
 
 from __future__ import annotations
@@ -21,11 +23,17 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 
+import dnr_core
+from dnr_core.comms import read_comms
 from dnr_core.comms.tables import SLACK_MESSAGES, empty
-from dnr_core.config.settings import PrefilterSettings
+from dnr_core.config.settings import PrefilterSettings, Settings
+from dnr_core.demand.classify import classify_requests
 from dnr_core.demand.corpus import open_corpus
 from dnr_core.demand.lexicon import build_lexicon
-from dnr_core.demand.prefilter import prefilter
+from dnr_core.demand.pack import pack
+from dnr_core.demand.prefilter import all_items, prefilter
+from dnr_core.demand.read import item_texts, kept_items
+from dnr_core.llm import estimate, make_provider
 from dnr_core.model import CommsTables, DetectedIncident
 from dnr_core.plugins import load_plugins
 
@@ -145,6 +153,36 @@ def measure(path: Path, count: int) -> str:
     )
 
 
+def cost(name: str) -> str:
+    """Return one row: items of a made company, and what asking about all of them would cost."""
+    settings, catalogue = Settings(), load_plugins()
+    lexicon = build_lexicon(settings.classification.prefilter, catalogue.archetype(name).schema)
+    provider = make_provider(catalogue, "openai", "gpt-4o-mini", env={"OPENAI_API_KEY": "unused"})
+    with tempfile.TemporaryDirectory() as temporary:
+        home = Path(temporary)
+        dnr_core.generate_warehouse(name, out=home / "data", meta=home / "meta", scale="tiny")
+        dnr_core.generate_comms(home / "data", out=home / "comms", meta=home / "meta")
+        with open_corpus(read_comms(home / "comms")) as connection:
+            prefilter(
+                connection,
+                lexicon,
+                settings.classification.prefilter,
+                threshold=settings.classification.prefilter_threshold,
+                tz=settings.warehouse.tz,
+            )
+            items = kept_items(all_items(connection))
+            packs = []
+            for source in ("slack", "email", "nlq"):
+                own = [item for item in items if item.source == source]
+                texts = item_texts(connection, lexicon, own)
+                packs += [pack(texts[item.item_id].messages).text for item in own]
+    found = estimate(classify_requests(packs, settings.classification), provider)
+    usd = found.cost_usd_expected
+    return (
+        f"| {name} | {found.items:,} | ${usd:.2f} | ${usd / 2:.2f} | ${found.cost_usd_worst:.2f} |"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
@@ -163,6 +201,10 @@ def main() -> None:
                     pool.apply(write_messages, (path, count))
             with get_context("spawn").Pool(1) as pool:
                 print(pool.apply(measure, (path, count)), flush=True)
+    print("\n| company | items asked about | estimate | by batch | reserved at the most |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in ("neobank", "marketplace"):
+        print(cost(name), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from dnr_core.config.settings import ClassificationSettings
+from dnr_core.demand.classify import classify_requests
+from dnr_core.demand.entities import entity_requests
 from dnr_core.llm import Budget, Validator, complete_all, parse_answer
-from dnr_core.model import Price, Request
+from dnr_core.model import Column, Price, Request, Schema, Table
 
 PRICE = Price(0.15, 0.60)
+SHOP = Schema((Table("orders", (Column("order_id", "int64"),), kind="fact", title="orders"),))
 
 
 def ask(requests: Any, provider: Any, waits: Any, **more: Any) -> Any:
@@ -209,3 +213,25 @@ def test_a_gullible_model_changes_no_other_label(
     for outcome in done.outcomes:
         if outcome.value is not None:
             assert parse_answer(json.dumps(outcome.value), validator) == outcome.value
+
+
+@pytest.mark.parametrize("answer_format", ["json_schema", "tools", "json"])
+@pytest.mark.parametrize("purpose", ["classify", "entities"])
+def test_every_byte_that_is_sent_for_the_prompt_is_within_the_bound(
+    server: Any, make_provider_at: Any, waits: Any, answer_format: str, purpose: str
+) -> None:
+    """Messages and schema, however widely laid out, have fewer bytes than tokens are reserved."""
+    requests = {
+        "classify": classify_requests(["déjà vu \U0001f600 stale"], ClassificationSettings())[0],
+        "entities": entity_requests(["orders"], SHOP, 64)[0],
+    }
+    provider = make_provider_at(server.url, answer_format=answer_format)
+    ask([requests[purpose]], provider, waits)
+    sent = server.books.bodies[0]
+    texts = sum(len(message["content"].encode()) for message in sent["messages"])
+    schema = sent.get("response_format", {}).get("json_schema", {}).get("schema")
+    for tool in sent.get("tools", ()):
+        schema = tool["function"]["parameters"]
+    if schema is not None:
+        texts += len(json.dumps(schema, indent=2).encode())
+    assert texts < provider.prompt_tokens_at_most(requests[purpose])

@@ -21,8 +21,6 @@ T = TypeVar("T")
 
 # What a server adds around two messages and a schema; no tokenizer makes more tokens than bytes.
 _FRAME_TOKENS: Final = 64
-# The server writes the schema into the prompt in a form of its own.
-_SCHEMA_FACTOR: Final = 2
 # Words that instructor puts around the schema in the formats "tools" and "json".
 _WORDING_TOKENS: Final = 512
 
@@ -62,11 +60,15 @@ class OpenAIProvider:
         return parse_reply(response.content, self.model)
 
     def prompt_tokens_at_most(self, request: Request) -> int:
-        """Return an upper bound: a token of a byte-level tokenizer stands for at least one byte."""
+        """Return an upper bound: a token of a byte-level tokenizer stands for at least one byte.
+
+        The server writes the schema into the prompt in a form of its own, once; it is counted as
+        JSON with line breaks and indents, the longest form there is.
+        """
         texts = len(request.instructions.encode("utf-8", "replace"))
         texts += len(request.item.encode("utf-8", "replace"))
         wording = 0 if self._settings.answer_format == "json_schema" else _WORDING_TOKENS
-        return texts + _SCHEMA_FACTOR * self._layout(request).size_bytes + wording + _FRAME_TOKENS
+        return texts + self._layout(request).size_bytes + wording + _FRAME_TOKENS
 
     async def submit_batch(self, requests: Sequence[Request], tag: str) -> str:
         """Start a job of the batch API."""
