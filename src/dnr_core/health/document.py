@@ -13,6 +13,7 @@ from attrs import asdict
 from dnr_core.model.archetype import GuardrailResult
 from dnr_core.model.health import MEASURE_COLUMNS, HealthResult, MonthlyFigure
 
+DOCUMENT_FORMAT: Final = "dnr-data-health"
 DOCUMENT_VERSION: Final = 1
 CSV_COLUMNS: Final = ("scope", *MEASURE_COLUMNS)
 
@@ -25,7 +26,9 @@ def data_health_document(health: HealthResult) -> dict[str, Any]:
     """
     figures = [_plain(row) for row in health.totals.drop_columns(["day"]).to_pylist()]
     document: dict[str, Any] = {
+        "format": DOCUMENT_FORMAT,
         "version": DOCUMENT_VERSION,
+        "status": "measured",
         "archetype": health.archetype,
         "backend": health.backend,
         "tz": health.tz,

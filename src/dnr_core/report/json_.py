@@ -10,7 +10,7 @@ from typing import Any, Final
 from dnr_core.report.assemble import VERSION
 
 Document = Mapping[str, Any]
-SCHEMAS: Final = ("report", "exec_summary", "themes", "budget")
+SCHEMAS: Final = ("report", "exec_summary", "themes", "budget", "data_health")
 
 
 def schema(name: str) -> dict[str, Any]:
