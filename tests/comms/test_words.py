@@ -25,7 +25,7 @@ def test_the_spend_is_told(talk: Callable[..., CommsFolder]) -> None:
     """`budget.json` says the cap, what was spent, and that nothing was lost."""
     folder = talk(**SMALL, api_cap_usd=1.0)
     said = budget(folder)
-    assert said["spent_usd"] == pytest.approx(80 * ANSWER_USD)
+    assert said["actual_usd"] == pytest.approx(80 * ANSWER_USD)
     assert said["written"] == {"slack": 40, "email": 20, "nlq": 20}
     assert said["lost"] == {"slack": 0, "email": 0, "nlq": 0}
     assert said["stopped"] == ""
@@ -36,7 +36,7 @@ def test_a_cap_that_is_reached_takes_from_every_source(talk: Callable[..., Comms
     """Spend stays under the cap, what is missing is said, and no source is lost alone."""
     folder = talk(**SMALL, api_cap_usd=0.010)
     said = budget(folder)
-    assert said["spent_usd"] <= 0.010
+    assert said["actual_usd"] <= 0.010
     assert said["stopped"] == "budget"
     assert 0 < sum(said["written"].values()) < 80
     assert all(said["written"].values())
@@ -55,11 +55,11 @@ def test_what_was_paid_is_not_paid_again(
     asked = list(calls)
     second = talk(**SMALL, api_cap_usd=0.010, cache_dir=tmp_path)
     assert not set(calls[len(asked) :]) & set(asked)
-    assert budget(second)["spent_usd"] <= 0.010
+    assert budget(second)["actual_usd"] <= 0.010
     assert budget(second)["written"]["slack"] >= budget(first)["written"]["slack"]
     whole = talk(**SMALL, api_cap_usd=1.0, cache_dir=tmp_path)
     assert len(calls) == len(set(calls)) == 80
-    assert budget(whole)["spent_usd"] == pytest.approx(80 * ANSWER_USD)
+    assert budget(whole)["actual_usd"] == pytest.approx(80 * ANSWER_USD)
 
 
 def _plain(brief: dict[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ def generate_comms(
         items={source: len(words.written[source]) for source in plan},
         lost=words.lost,
         messages=tables["slack_messages"].num_rows,
-        spent_usd=float(words.budget["spent_usd"]),
+        spent_usd=float(words.budget["actual_usd"]),
         notes=words.notes,
     )
 

@@ -109,7 +109,7 @@ def _words(
         "provider": provider_name,
         "model": provider.model,
         "cap_usd": cap_usd,
-        "spent_usd": round(paid_usd + completed.spent_usd, 9),
+        "actual_usd": round(paid_usd + completed.spent_usd, 9),
         "kept_usd": round(completed.kept_usd, 9),
         "asked": {source: len(planned) for source, planned in plan.items()},
         "written": {source: len(found) for source, found in written.items()},

@@ -21,7 +21,18 @@ from dnr_core.demand.pack import Packed, pack
 from dnr_core.demand.read import Item, ItemText, item_texts, later_mails
 from dnr_core.demand.sample import Candidate, affordable, draw, in_drawn_order
 from dnr_core.demand.text import quote
-from dnr_core.llm import Budget, Cache, Calibration, Completed, Outcome, complete_all, estimate
+from dnr_core.errors import ConfigError
+from dnr_core.llm import (
+    Budget,
+    Cache,
+    Calibration,
+    Completed,
+    Outcome,
+    complete_all,
+    complete_in_batch,
+    estimate,
+    part_of,
+)
 from dnr_core.model import Price, Provider, Request
 from dnr_core.progress import Progress
 
@@ -36,6 +47,9 @@ PILOT_ITEMS: Final = 60
 
 PART_ITEMS: Final = 20_000
 """Items whose texts are held at once."""
+
+BATCH_POLL_SECONDS: Final = 30.0
+"""How often a job of the service is looked at."""
 
 _STOPS: Final[Mapping[str, str]] = {"failures": "failed_calls"}
 
@@ -91,6 +105,17 @@ class Pilot:
         )
 
 
+@frozen
+class Prepared:
+    """Items of one source, ready to be asked about; `asking` are those that have any text."""
+
+    source: str
+    asking: tuple[Item, ...]
+    texts: Mapping[str, ItemText]
+    packs: Mapping[int, Packed]
+    requests: tuple[Request, ...]
+
+
 @define
 class Asked:
     """Everything that asking brought. `verdicts` and `findings` are by the item's row."""
@@ -124,7 +149,8 @@ class Asker:
         """Draw what fits the cap from the kept items, and classify it, source by source.
 
         Where not everything fits by the offline estimate, a pilot is asked first, and its counts
-        of tokens take the place of the estimate's prior for all that follows.
+        of tokens take the place of the estimate's prior for all that follows. By batch there is no
+        pilot, which may take a day, and all sources are asked together.
         """
         by_source: dict[str, list[Item]] = {}
         for item in items:
@@ -133,6 +159,9 @@ class Asker:
         wanted = {source: len(own) for source, own in by_source.items()}
         granted = wanted if self.provider.local else self._grant(by_source, asked, Calibration())
         asked.offline_estimate_usd = asked.estimate_usd
+        if self.settings.classification.batch:
+            self._ask_in_batch(by_source, granted, asked)
+            return asked
         if granted != wanted:
             for source, own in by_source.items():
                 self._draw(own, min(PILOT_ITEMS, granted[source]), asked)
@@ -150,17 +179,50 @@ class Asker:
         """Ask about `total` of the items of one source."""
         if not items or not total:
             return
-        source = items[0].source
-        run = asked.runs[source]
-        candidates = [_candidate(item) for item in items]
-        chosen = draw(candidates, total, self.settings.report.seed, source)
-        sampled = [item for item in items if item.item_id in chosen]
-        for part in _parts(sampled):
+        run = asked.runs[items[0].source]
+        for part in _parts(self._sample(items, total)):
             if asked.fatal or run.stopped:
                 run.stopped = run.stopped or "failed_calls"
                 return
-            run.sampled += len(part)
             self._classify(part, asked, run)
+
+    def _sample(self, items: Sequence[Item], total: int) -> list[Item]:
+        candidates = [_candidate(item) for item in items]
+        chosen = draw(candidates, total, self.settings.report.seed, items[0].source)
+        return [item for item in items if item.item_id in chosen]
+
+    def _ask_in_batch(
+        self,
+        by_source: Mapping[str, Sequence[Item]],
+        granted: Mapping[str, int],
+        asked: Asked,
+    ) -> None:
+        ready = [
+            self._prepare(self._sample(own, granted[source]), asked)
+            for source, own in by_source.items()
+            if own and granted[source]
+        ]
+        requests = [request for each in ready for request in each.requests]
+        if self.cache is None:
+            raise ConfigError(
+                "jobs need the cache, which keeps them where a run is ended",
+                hint="leave out --batch, or set cache.enabled",
+            )
+        self.progress.start("classify by batch", len(requests), "items")
+        done = complete_in_batch(
+            requests,
+            self.provider,
+            budget=self.budget,
+            cache=self.cache,
+            poll_seconds=BATCH_POLL_SECONDS,
+            on_outcome=lambda _: self.progress.advance("classify by batch", 1),
+        )
+        self.progress.done("classify by batch", done.reason)
+        start = 0
+        for each in ready:
+            end = start + len(each.requests)
+            self._take(each, part_of(done, start, end), asked, asked.runs[each.source])
+            start = end
 
     def _grant(
         self, by_source: Mapping[str, Sequence[Item]], asked: Asked, calibration: Calibration
@@ -188,42 +250,48 @@ class Asker:
         return granted
 
     def _classify(self, part: Sequence[Item], asked: Asked, run: SourceRun) -> None:
-        source = part[0].source
-        texts = item_texts(self.connection, self.lexicon, part)
-        packs = {item.row: pack(texts[item.item_id].messages) for item in part}
-        asking: list[Item] = []
-        for item in part:
-            # Nothing is there to be read: no call is needed to know that it is no demand.
-            if packs[item.row].text:
-                asking.append(item)
-            else:
-                asked.verdicts[item.row] = DROPPED
+        ready = self._prepare(part, asked)
         chosen = self.settings.classification
-        requests = classify_requests([packs[item.row].text for item in asking], chosen)
         completed = complete_all(
-            requests,
+            ready.requests,
             self.provider,
             budget=self.budget,
             cache=self.cache,
             concurrency=chosen.concurrency,
             timeout_seconds=chosen.timeout_seconds,
             progress=self.progress,
-            task=f"classify {source}",
+            task=f"classify {ready.source}",
         )
-        _count(completed, run)
         if not self.provider.local:
-            asked.pilot.add(requests, completed.outcomes)
+            asked.pilot.add(ready.requests, completed.outcomes)
+        self._take(ready, completed, asked, run)
+
+    def _prepare(self, part: Sequence[Item], asked: Asked) -> Prepared:
+        """Pack some items of one source. One without text is decided at once: it is no demand."""
+        texts = item_texts(self.connection, self.lexicon, part)
+        packs = {item.row: pack(texts[item.item_id].messages) for item in part}
+        asking = tuple(item for item in part if packs[item.row].text)
+        asked.verdicts |= {item.row: DROPPED for item in part if not packs[item.row].text}
+        asked.runs[part[0].source].sampled += len(part)
+        requests = classify_requests(
+            [packs[item.row].text for item in asking], self.settings.classification
+        )
+        return Prepared(part[0].source, asking, texts, packs, tuple(requests))
+
+    def _take(self, ready: Prepared, completed: Completed, asked: Asked, run: SourceRun) -> None:
+        """Write down what was answered."""
+        _count(completed, run)
         asked.fatal = asked.fatal or completed.stopped == "fatal"
         demanded = []
-        for item, outcome in zip(asking, completed.outcomes, strict=True):
-            said = verdict(outcome, source)
+        for item, outcome in zip(ready.asking, completed.outcomes, strict=True):
+            said = verdict(outcome, ready.source)
             asked.verdicts[item.row] = said
             if said.theme is not None:
                 demanded.append(item)
-        later = later_mails(self.connection, demanded) if source == "email" else {}
+        later = later_mails(self.connection, demanded) if ready.source == "email" else {}
         for item in demanded:
             asked.findings[item.row] = self._finding(
-                texts[item.item_id], packs[item.row], later.get(item.item_id)
+                ready.texts[item.item_id], ready.packs[item.row], later.get(item.item_id)
             )
 
     def _finding(self, text: ItemText, packed: Packed, later: list[str] | None) -> Finding:

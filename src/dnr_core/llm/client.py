@@ -92,7 +92,7 @@ def complete_all(
         run.listeners.append(on_outcome)
     if not task:
         return run_to_end(run.complete())
-    progress.start(task, len(requests), "item")
+    progress.start(task, len(requests), "items")
     advance = _Batched(progress, task)
     run.listeners.append(advance)
     try:

@@ -37,12 +37,14 @@ def _seen(context: Context) -> list[str]:
     whole, partly = [], []
     measures = context.measures
     if measures:
+        facts = {table.name for table in context.archetype.schema.facts}
+        # Events say more than snapshots, of which there are always many.
         rows = [
-            (measures.totals[table, "rows"].numerator, table)
+            (table in facts, measures.totals[table, "rows"].numerator, table)
             for table in measures.tables
             if (table, "rows") in measures.totals
         ]
-        most, table = max(rows, default=(0.0, ""))
+        _, most, table = max(rows, default=(False, 0.0, ""))
         if most:
             whole.append(f"{say.short_number(most)} {context.title(table)} of the window")
     for source in context.demand.coverage if context.demand else ():
@@ -61,17 +63,14 @@ def spend_text(context: Context) -> str:
     if context.demand is None:
         return ""
     budget = context.demand.budget
-    spent, cap = _usd(budget, "actual_usd", "spent_usd"), _usd(budget, "cap_usd")
+    spent, cap = _usd(budget, "actual_usd"), _usd(budget, "cap_usd")
     if spent is None or cap is None:
         return ""
     return f"${spent:.2f} of ${cap:.2f} spent"
 
 
-def _usd(budget: Any, *names: str) -> float | None:
-    for name in names:
-        if isinstance(budget.get(name), int | float):
-            return float(budget[name])
-    return None
+def _usd(budget: Any, name: str) -> float | None:
+    return float(budget[name]) if isinstance(budget.get(name), int | float) else None
 
 
 def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, Any]:

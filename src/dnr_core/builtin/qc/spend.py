@@ -12,7 +12,7 @@ from dnr_core.model import CheckContext, CheckResult
 
 
 def caps(context: CheckContext) -> Iterator[CheckResult]:
-    """Compare each `spent_usd` in the budget files with the `cap_usd` beside it."""
+    """Compare each `actual_usd` in the budget files with the `cap_usd` beside it."""
     for folder in (context.comms, context.reports):
         if folder is None or not (folder / "budget.json").exists():
             continue
@@ -20,8 +20,8 @@ def caps(context: CheckContext) -> Iterator[CheckResult]:
         for where, part in _budgets(document, folder.name):
             yield outcome(
                 "spend",
-                0 <= part["spent_usd"] <= part["cap_usd"],
-                f"{where}: ${part['spent_usd']:.4f}",
+                0 <= part["actual_usd"] <= part["cap_usd"],
+                f"{where}: ${part['actual_usd']:.4f}",
                 f"at most ${part['cap_usd']:.2f}",
                 str(Path(folder.name) / "budget.json"),
             )
@@ -29,7 +29,7 @@ def caps(context: CheckContext) -> Iterator[CheckResult]:
 
 def _budgets(value: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(value, dict):
-        if "spent_usd" in value and "cap_usd" in value:
+        if "actual_usd" in value and "cap_usd" in value:
             yield where, value
         for key, part in value.items():
             yield from _budgets(part, f"{where}.{key}")
