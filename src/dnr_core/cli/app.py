@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -29,6 +30,9 @@ COMMANDS: Final[dict[str, str]] = {
     "plugins": "Show what is installed, and what each plugin brings.",
 }
 """Names and one line of help; a command's module is imported only when it is called."""
+
+GARBAGE_AFTER: Final = 50_000
+"""New objects after which Python looks for garbage while a command runs."""
 
 
 class _Commands(click.Group):
@@ -92,6 +96,10 @@ def root(ctx: click.Context, /, **given: Any) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
+    # A command ends soon, and what it imported never becomes garbage: to look for garbage after
+    # every 700 new objects costs a fifteenth of a report's time.
+    gc.freeze()
+    gc.set_threshold(GARBAGE_AFTER, 20, 20)
     sys.exit(run(arguments))
 
 

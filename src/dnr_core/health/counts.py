@@ -236,7 +236,8 @@ def _copied_rows(warehouse: Warehouse, frame: Frame, clock: LocalClock, late_min
     columns |= {c: rows[c].coalesce(0) for c in frame.ordering}
     columns["loaded_s"] = rows.loaded_s.coalesce(LATEST)
     columns["day"] = rows.day.coalesce(NO_DAY)
-    return warehouse.scratch(f"copies:{frame.table.name}", rows.select(**columns))
+    key = f"copies:{frame.table.name}:{late_minutes}"
+    return warehouse.scratch(key, rows.select(**columns))
 
 
 def _beyond_first(warehouse: Warehouse, frame: Frame, copies: Any) -> Plain:

@@ -154,7 +154,8 @@ def _plain(value: Any) -> Any:
 def quantile_of_counts(values: Sequence[int], counts: Sequence[int], share: float) -> float:
     """Interpolated quantile of values given with counts, as `quantile_cont` has it.
 
-    Formula: position `(n - 1) * share` between the two neighbouring order statistics.
+    Formula: position `(n - 1) * share` between the two neighbouring order statistics, weighted
+    as DuckDB weights them, to the last bit.
     """
     order = np.argsort(np.asarray(values))
     ordered = np.asarray(values)[order]
@@ -163,4 +164,5 @@ def quantile_of_counts(values: Sequence[int], counts: Sequence[int], share: floa
     low = int(position)
     below = float(ordered[np.searchsorted(upto, low, side="right")])
     above = float(ordered[np.searchsorted(upto, min(low + 1, int(upto[-1]) - 1), side="right")])
-    return below + (above - below) * (position - low)
+    beyond = position - low
+    return below * (1.0 - beyond) + above * beyond

@@ -111,7 +111,8 @@ def proofs(
             wanted.append(("", "lag_p95_minutes"))
         marked = any(counts.affected_bits(metric, column) for column, metric in wanted)
         at_hand = marked and examples and warehouse.keeps
-        recent = _recent(warehouse, counts, span) if at_hand else None
+        late = limits.of_table(measured.name, "p95_ingest_lag_min")
+        recent = _recent(warehouse, counts, span, late) if at_hand else None
         for column, metric in wanted:
             asked = Question(counts.frame.table, metric, column, span.window, span.last)
             sample = _sample(counts, recent, column, metric, span)
@@ -119,7 +120,7 @@ def proofs(
     return tuple(found)
 
 
-def _recent(warehouse: Warehouse, counts: Counts, span: Span) -> ir.Table | None:
+def _recent(warehouse: Warehouse, counts: Counts, span: Span, late: float) -> ir.Table | None:
     """Keep the window's keys, times and marks at hand, so that no example reads the table again."""
     frame = counts.frame
     if frame.layout.words > 1 or not frame.table.business_key:
@@ -133,7 +134,8 @@ def _recent(warehouse: Warehouse, counts: Counts, span: Span) -> ir.Table | None
     )
     kinds = ("null", "missing", "temporal", "late")
     telling = sum(1 << p for p, mark in enumerate(frame.layout.marks) if mark.kind in kinds)
-    return warehouse.scratch(f"recent:{frame.table.name}", rows.filter((rows.marks & telling) != 0))
+    key = f"recent:{frame.table.name}:{span.window}:{span.last}:{late}"
+    return warehouse.scratch(key, rows.filter((rows.marks & telling) != 0))
 
 
 def _sample(
