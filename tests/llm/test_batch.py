@@ -136,16 +136,24 @@ def test_a_killed_run_is_gone_on_with(requests_for: Any, tmp_path: Path, moment:
 
 
 def test_the_cap_bounds_what_is_submitted(requests_for: Any, tmp_path: Path) -> None:
-    """No more is submitted than could be paid in the worst case."""
+    """No more is out at once than could be paid in the worst case; what is left over asks for more."""
     jobs = Jobs()
     requests = requests_for([f"item {n}" for n in range(50)])
     budget = Budget(1.0, jobs.batch_price)
     worst = budget.cost_usd(jobs.prompt_tokens_at_most(requests[-1]), 64)
     with Cache.open(tmp_path) as cache:
         done = run(requests, jobs, cache, cap_usd=worst * 10)
+        assert done.stopped == ""
+        assert done.count("ok") == len(jobs.asked) == len(set(jobs.asked)) == 50
+        sizes = [len(asked) for _, asked in jobs.jobs.values()]
+        assert 10 <= sizes[0] <= 11
+        assert len(sizes) > 4
+    dear = Jobs()
+    dear.answers = {r.item: Reply(GOOD, Usage(1, 10**9), "m") for r in requests}
+    with Cache.open(tmp_path / "dear") as cache:
+        done = run(requests, dear, cache, cap_usd=worst * 10)
     assert done.stopped == "budget"
-    assert done.count("ok") == len(jobs.asked)
-    assert 10 <= len(jobs.asked) <= 11
+    assert 10 <= done.count("ok") == len(dear.asked) <= 11
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def run_report(
     model: str | None = None,
     api_cap_usd: float | None = None,
     price_usd_per_million: tuple[float, float] | None = None,
+    batch: bool | None = None,
     scorer: str | None = None,
     no_llm: bool = False,
     context: Context | None = None,
@@ -55,6 +56,7 @@ def run_report(
         provider, model: who classifies the messages.
         api_cap_usd: most that classification may spend.
         price_usd_per_million: price of prompt and completion tokens of a model without a known one.
+        batch: classify by one job of the provider's service: half the price, up to a day.
         scorer: name of a scorer.
         no_llm: leave the messages out; themes are marked as skipped.
         context: plugins and settings; None opens them.
@@ -77,6 +79,7 @@ def run_report(
             "entities.model": model,
             "classification.api_cap_usd": api_cap_usd,
             "classification.price_usd_per_million": price_usd_per_million,
+            "classification.batch": batch,
         }
     )
     progress = progress or Silent()

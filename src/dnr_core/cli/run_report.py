@@ -66,6 +66,9 @@ dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai 
     metavar="PROMPT,COMPLETION",
     help="US dollars a million tokens, for a model without a known price.",
 )
+@click.option(
+    "--batch", is_flag=True, default=None, help="Ask by one job: half the price, up to a day."
+)
 @click.option("--scorer", metavar="NAME", help="How needs are weighed.")
 @click.option("--no-llm", is_flag=True, help="Leave the messages out.")
 @click.option("--strict", is_flag=True, help="Exit 1 where coverage or budget fell short.")
@@ -85,6 +88,7 @@ def command(
     model: str | None,
     api_cap_usd: float | None,
     price: tuple[float, float] | None,
+    batch: bool | None,
     scorer: str | None,
     no_llm: bool,
     strict: bool,
@@ -115,6 +119,7 @@ def command(
         model=model,
         api_cap_usd=api_cap_usd,
         price_usd_per_million=price,
+        batch=batch,
         scorer=scorer,
         no_llm=no_llm,
         context=context,

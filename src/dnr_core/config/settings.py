@@ -148,6 +148,8 @@ class ClassificationSettings:
     base_url: str = ""
     price_usd_per_million: tuple[float, float] | None = None
     """Price of prompt and completion tokens for a model whose price is not known (`--price`)."""
+    batch: bool = False
+    """Ask by one job of the provider's service: half the price, up to a day."""
 
 
 @frozen

@@ -30,9 +30,17 @@ from dnr_core.demand.result import (
 )
 from dnr_core.demand.shares import Heard, theme_shares
 from dnr_core.demand.weights import item_weights, source_weights
-from dnr_core.errors import BudgetError
+from dnr_core.errors import BudgetError, ConfigError
 from dnr_core.llm import Budget, Cache, make_provider
-from dnr_core.model import Archetype, CommsTables, DemandResult, HealthResult, Price, Provider
+from dnr_core.model import (
+    Archetype,
+    BatchProvider,
+    CommsTables,
+    DemandResult,
+    HealthResult,
+    Price,
+    Provider,
+)
 from dnr_core.model.themes import SOURCES
 from dnr_core.progress import Progress, Silent
 
@@ -77,6 +85,8 @@ def measure_demand(
     lexicon = build_lexicon(settings.classification.prefilter, archetype.schema)
     provider, price = _provider(catalogue, settings, settings.classification)
     namer, namer_price = _provider(catalogue, settings, settings.entities)
+    if settings.classification.batch:
+        price = _batch_price(provider)
     with ExitStack() as stack:
         connection = stack.enter_context(open_corpus(comms))
         cache = None
@@ -167,6 +177,20 @@ def _provider(
             hint="give the price of a million prompt and completion tokens with --price",
         )
     return provider, price
+
+
+def _batch_price(provider: Provider) -> Price:
+    if not isinstance(provider, BatchProvider):
+        raise ConfigError(
+            f"the provider of the model {provider.model!r} takes no batches",
+            hint="leave out --batch, or choose another --provider",
+        )
+    if provider.batch_price is None:
+        raise BudgetError(
+            f"the price of the model {provider.model!r} is not known, so its cost cannot be capped",
+            hint="give the price of a million prompt and completion tokens with --price",
+        )
+    return provider.batch_price
 
 
 def _source_weights(items: pa.Table, settings: Settings) -> dict[str, float]:

@@ -6,7 +6,7 @@ from dnr_core.llm.budget import Budget, Reservation
 from dnr_core.llm.cache import Cache, request_key
 from dnr_core.llm.client import complete_all
 from dnr_core.llm.estimate import Calibration, Estimate, estimate
-from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
+from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped, part_of
 from dnr_core.llm.providers import make_provider
 from dnr_core.llm.retry import Backoff
 
@@ -29,5 +29,6 @@ __all__ = [
     "estimate",
     "make_provider",
     "parse_answer",
+    "part_of",
     "request_key",
 ]

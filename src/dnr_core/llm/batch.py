@@ -53,7 +53,8 @@ def complete_in_batch(
 
     A job is written into the cache before it is submitted, so that a run which is killed finds
     it again, and pays for nothing twice. There is no repair: an answer that does not fit is a
-    parse error, which a later run asks anew. What an open job of an earlier run brings is charged
+    parse error, which a later run asks anew. Where the cap does not allow the worst case of all at
+    once, the rest waits for what the first jobs leave of it. What an open job of an earlier run brings is charged
     to this run's budget as far as its cap allows it, for it was committed under the earlier one's.
     Where the service refuses a job or stays out of reach, the run stops, and open jobs are kept.
 
@@ -134,11 +135,13 @@ class _BatchRun:
             for key in job.keys:
                 self._reserve(key)
             await self._finish(job)
-        for job in self._new_jobs():
-            await self._submit(job)
-        for job in self._cache.jobs(self._provider.model):
-            if any(key in self._items for key in job.keys):
-                await self._finish(job)
+        # What is done costs less than it reserved: the rest of the cap is for a further round.
+        while jobs := self._new_jobs():
+            for job in jobs:
+                await self._submit(job)
+            for job in self._cache.jobs(self._provider.model):
+                if any(key in self._items for key in job.keys):
+                    await self._finish(job)
 
     def _use_cached(self, key: bytes) -> None:
         reply = self._cache.get(key)
@@ -166,6 +169,7 @@ class _BatchRun:
 
     def _new_jobs(self) -> list[Job]:
         keys: list[bytes] = []
+        self._stopped, self._reason = "", ""
         for key in self._items:
             if self._ended(key):
                 continue

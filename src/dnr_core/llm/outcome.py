@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import fsum
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dnr_core.model import Usage
 
@@ -88,3 +89,29 @@ class Completed:
     def count(self, status: Status) -> int:
         """Return how many requests ended with `status`."""
         return sum(outcome.status == status for outcome in self.outcomes)
+
+
+def part_of(completed: Completed, start: int, end: int) -> Completed:
+    """Return the outcomes from `start` to before `end` as if they had been asked for by themselves.
+
+    Money that is kept stays with the whole: nobody says for which item it may have been charged. A
+    part in which everything was begun did not stop early, unless the whole run had to.
+    """
+    outcomes = tuple(
+        evolve(outcome, index=index) for index, outcome in enumerate(completed.outcomes[start:end])
+    )
+    halted = completed.stopped not in {"", "budget"}
+    left = any(outcome.status == "not_started" for outcome in outcomes)
+    own = [o.usage for o in outcomes if o.usage is not None and not o.cached]
+    return Completed(
+        outcomes,
+        completed.stopped if halted or left else "",
+        Spend(
+            spent_usd=round(fsum(o.cost_usd for o in outcomes), 12),
+            calls=sum(o.attempts for o in outcomes),
+            cached=sum(o.cached for o in outcomes),
+            prompt_tokens=sum(usage.prompt_tokens for usage in own),
+            completion_tokens=sum(usage.completion_tokens for usage in own),
+        ),
+        completed.reason if halted or left else "",
+    )
