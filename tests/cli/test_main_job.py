@@ -121,3 +121,15 @@ def test_the_log_file_has_a_run_id_and_no_message(
         :200
     ]:
         assert message not in text
+
+
+def test_batch_is_for_providers_that_take_jobs(dnr: Callable[..., Any], tmp_path: Path) -> None:
+    """--batch reaches the provider: the offline one takes no jobs, and says so before any report."""
+    (tmp_path / "q.csv").write_text("query_id,ts,query_text\nq1,2025-03-03T10:00:00Z,why stale?\n")
+    assert dnr("import-comms", "--nlq", "q.csv", "--out", "comms/mine").code == 0
+    call = ("run-report", "--comms", "comms/mine", "--archetype", "neobank")
+    refused = dnr(*call, "--batch")
+    assert refused.code != 0
+    assert "takes no batches" in refused.err
+    assert not (tmp_path / "reports").exists()
+    assert dnr(*call).code == 0

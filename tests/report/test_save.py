@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,19 @@ def test_the_manifest_knows_every_file(folder: Path) -> None:
     assert manifest.files == {
         name: hashlib.sha256(data).hexdigest() for name, data in files.items()
     }
+
+
+def test_the_manifest_says_which_prompts_the_talk_was_read_with(
+    folder: Path, report_of: Callable[..., Report], sick: Any, tmp_path: Path
+) -> None:
+    """The hash of each packaged prompt stands there; a report without talk has none."""
+    prompts = files("dnr_core.llm").joinpath("prompts")
+    assert read_manifest(folder).extra["prompts"] == {
+        name: hashlib.sha256(prompts.joinpath(f"{name}.txt").read_bytes()).hexdigest()
+        for name in ("classify", "entities")
+    }
+    silent = report_of(sick).save(tmp_path / "shop")
+    assert "prompts" not in read_manifest(silent).extra
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -110,6 +110,14 @@ def _talk(report: Report, stage: Path) -> None:
 def _manifest(report: Report, files: Mapping[str, str], plugins: Mapping[str, str]) -> Manifest:
     from attrs import asdict
 
+    extra: dict[str, Any] = {
+        "synthetic": bool(report.document["place"]["synthetic"]),
+        "manifest": MANIFEST,
+    }
+    if report.demand is not None:
+        from dnr_core.demand import prompt_hashes
+
+        extra["prompts"] = prompt_hashes()
     return Manifest(
         kind=KIND,
         version=version(),
@@ -118,7 +126,7 @@ def _manifest(report: Report, files: Mapping[str, str], plugins: Mapping[str, st
         archetype=report.archetype.name,
         seed=report.settings.report.seed,
         plugins=dict(plugins),
-        extra={"synthetic": bool(report.document["place"]["synthetic"]), "manifest": MANIFEST},
+        extra=extra,
     )
 
 
