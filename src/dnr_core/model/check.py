@@ -44,6 +44,8 @@ class CheckContext:
     reports: Path | None
     sql: Callable[..., list[dict[str, Any]]]
     manifests: Mapping[str, Any] = field(factory=dict)
+    shared: dict[str, Any] = field(factory=dict, eq=False, repr=False)
+    """What a check of this run measured that others need too, by a name of theirs."""
 
 
 @frozen

@@ -20,7 +20,18 @@ Measured = dict[tuple[str, str, str], tuple[float | None, int | None]]
 
 
 def measured(context: CheckContext, kind: str) -> Measured:
-    """Measure all tables of a kind by SQL: value and denominator by table, metric and column."""
+    """Measure all tables of a kind by SQL: value and denominator by table, metric and column.
+
+    Several checks of a run compare the same figures, which are measured once.
+    """
+    name = f"builtin.measured.{kind}"
+    if name not in context.shared:
+        context.shared[name] = _measure(context, kind)
+    found: Measured = context.shared[name]
+    return found
+
+
+def _measure(context: CheckContext, kind: str) -> Measured:
     found: Measured = {}
     with TemporaryDirectory() as scratch:
         parts = {
