@@ -10,10 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from attrs import evolve
 
+from dnr_core.comms.tables import TABLES
+from dnr_core.config.settings import Settings
+from dnr_core.demand import measure_demand
 from dnr_core.llm import Budget, Cache, complete_in_batch
-from dnr_core.model import BatchProvider, Price
+from dnr_core.model import Archetype, BatchProvider, CommsTables, Price, Schema
+from dnr_core.plugins import load_plugins
 
 GOOD = '{"theme": "late", "confidence": 0.5}'
 
@@ -209,3 +215,43 @@ def test_a_job_that_is_lost_is_asked_anew(
     service.status = "completed"
     assert run(requests_for(["a"]), provider, tmp_path).count("ok") == 1
     assert len(kept) == 1
+
+
+def test_demand_is_measured_by_a_job(
+    service: BatchServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`classification.batch` asks this server by one job, and charges half of the list price."""
+    monkeypatch.setattr("dnr_core.demand.ask.BATCH_POLL_SECONDS", 0.01)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-this-test")
+    late = {"theme": "freshness_ingest_lag", "relevance": "positive"}
+    sure = {"theme_confidence": 0.9, "relevance_confidence": 0.8}
+    asked = [f"why is order {n} stale?" for n in range(3)]
+    service.answers = dict.fromkeys(asked, json.dumps({**late, **sure}))
+    empty = {name: schema.empty_table() for name, schema in TABLES.items()}
+    rows = [{"query_id": f"q{n}", "query_text": text} for n, text in enumerate(asked)]
+    comms = CommsTables(
+        empty["slack_messages"],
+        empty["email_messages"],
+        empty["comms_users"],
+        pa.Table.from_pylist(rows, schema=TABLES["nlq"]),
+    )
+    settings = Settings()
+    chosen = evolve(
+        settings.classification,
+        provider="openai",
+        base_url=service.url,
+        batch=True,
+        price_usd_per_million=(0.15, 0.60),
+    )
+    shop = Archetype("shop", "Shop", Schema(()))
+    result = measure_demand(
+        comms,
+        shop,
+        evolve(settings, classification=chosen),
+        load_plugins(),
+        cache_dir=tmp_path,
+    )
+    assert result.predictions["theme"].to_pylist() == [late["theme"]] * 3
+    assert result.budget["actual_usd"] == pytest.approx(3 * (100 * 0.075 + 9 * 0.30) / 1e6)
+    assert [path for path in service.paths if path == "POST /v1/batches"] == ["POST /v1/batches"]
+    assert not any("chat/completions" in path for path in service.paths)
