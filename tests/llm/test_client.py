@@ -357,7 +357,7 @@ def test_progress_is_told(requests_for: Any, no_waits: Backoff) -> None:
         told.clear()
         provider = ScriptedProvider(then=GOOD, local=local)
         run(requests_for(names(300)), provider, no_waits, progress=Told(), task="classify slack")
-        assert told[0] == ("start", "classify slack", 300, "item")
+        assert told[0] == ("start", "classify slack", 300, "items")
         assert sum(entry[1] for entry in told if entry[0] == "advance") == 300
         assert told[-1] == ("done", "")
 
