@@ -74,7 +74,7 @@ def test_settings_that_cannot_be_used_are_refused(
 @pytest.mark.parametrize("scale", ["0", "-2", "inf", "nan", "huge", 0, -1.5])
 def test_a_scale_that_is_none_is_refused(shop, make_catalogue, settings, scale):
     """A scale is a name or a positive finite number."""
-    with pytest.raises(ConfigError, match="is no scale"):
+    with pytest.raises(ConfigError, match="must be one of tiny, evaluation or a number above 0"):
         make_plan(shop, settings().warehouse, make_catalogue(), scale=scale)
 
 

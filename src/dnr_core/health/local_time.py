@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import ibis
 from attrs import frozen
 
-from dnr_core.errors import ConfigError
+from dnr_core.config.zones import zone_of
 from dnr_core.health.dialect import SECONDS_PER_DAY, Dialect
 
 EPOCH: Final = date(1970, 1, 1)
@@ -23,21 +22,6 @@ _EPOCH_INSTANT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 PLAUSIBLE_FROM: Final = -2_208_988_800
 PLAUSIBLE_TO: Final = 4_102_444_800
 """1900-01-01 to 2100-01-01 in UTC. An event outside is counted in totals and on no day."""
-
-
-def zone_of(name: str) -> ZoneInfo:
-    """Return the zone of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            f"warehouse.tz: {name!r} is no time zone",
-            hint="give an IANA name such as America/Los_Angeles or UTC",
-        ) from None
 
 
 def day_number(day: date) -> int:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from dnr_core.config.zones import zone_of
 from dnr_core.health.counts import NO_DAY, Counts, Ints
 from dnr_core.health.lag import Lags, Pair
-from dnr_core.health.local_time import date_of, zone_of
+from dnr_core.health.local_time import date_of
 from dnr_core.model.health import Metric
 
 if TYPE_CHECKING:

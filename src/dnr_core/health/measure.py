@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from dnr_core.config.settings import DEFAULT_AS_OF, Settings
+from dnr_core.config.zones import zone_of
 from dnr_core.errors import InputError
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts, count
@@ -23,7 +24,6 @@ from dnr_core.health.local_time import (
     instant_of,
     offset_at,
     seconds_of,
-    zone_of,
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
 from dnr_core.health.proof import proofs

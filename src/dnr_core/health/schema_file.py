@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, Final, cast, get_args
 
 from dnr_core.config.yaml_file import read_yaml
+from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError
-from dnr_core.health.local_time import zone_of
 from dnr_core.model.archetype import Amount, Archetype, Condition, RevenueStream
 from dnr_core.model.schema import (
     Column,

@@ -9,9 +9,10 @@ from typing import Final
 
 from attrs import frozen
 
+from dnr_core.config.zones import zone_of
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY
-from dnr_core.health.local_time import LocalClock, date_of, instant_of, offset_at, zone_of
+from dnr_core.health.local_time import LocalClock, date_of, instant_of, offset_at
 from dnr_core.health.longform import Measured, Span, daily
 from dnr_core.health.rates import LEAST_ROWS, significant
 from dnr_core.health.statistics import MAD_TO_SIGMA, mad, upper_tail, weekday_groups

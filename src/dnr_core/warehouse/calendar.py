@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from attrs import frozen
 
+from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError
 from dnr_core.model import Company
-
-
-def zone(name: str) -> ZoneInfo:
-    """Return the time zone of that name.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ConfigError(
-            f"warehouse.tz: {name!r} is no time zone",
-            hint="use a name of the IANA database, such as America/Los_Angeles",
-        ) from None
 
 
 def as_of_instant(moment: datetime, tz: str) -> datetime:
@@ -33,7 +18,7 @@ def as_of_instant(moment: datetime, tz: str) -> datetime:
     Raises:
         ConfigError: it falls in a daylight-saving gap, or is not a local midnight.
     """
-    here = zone(tz)
+    here = zone_of(tz)
     local = moment.replace(tzinfo=here) if moment.tzinfo is None else moment.astimezone(here)
     if moment.tzinfo is None and local.astimezone(UTC).astimezone(here).replace(
         tzinfo=None
@@ -62,7 +47,7 @@ class History:
     @classmethod
     def of(cls, company: Company) -> History:
         """Return the `months` local months before the as-of; a day of 31 ends in shorter months."""
-        end = company.as_of.astimezone(zone(company.tz)).date()
+        end = company.as_of.astimezone(zone_of(company.tz)).date()
         month = end.year * 12 + end.month - 1 - company.months
         if month < 12:
             raise ConfigError(
@@ -79,5 +64,5 @@ class History:
 
     def instant(self, day: int, hour: int = 0) -> datetime:
         """Return the UTC instant of a local hour of the day with that number, 0 the first."""
-        local = datetime.combine(self.first + timedelta(days=day), time(hour), zone(self.tz))
+        local = datetime.combine(self.first + timedelta(days=day), time(hour), zone_of(self.tz))
         return local.astimezone(UTC)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from dnr_core.config.settings import DEFAULT_AS_OF, SCALES, WarehouseSettings
+from dnr_core.config.settings import DEFAULT_AS_OF, WarehouseSettings, scale_factor
+from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError, PluginError
 from dnr_core.model import (
     Archetype,
@@ -26,7 +27,7 @@ from dnr_core.model import (
 )
 from dnr_core.synth.draw import exactly
 from dnr_core.warehouse.arrow import ARROW_TYPES
-from dnr_core.warehouse.calendar import as_of_instant, zone
+from dnr_core.warehouse.calendar import as_of_instant
 from dnr_core.warehouse.incidents import expected_volumes, plan_incidents, rate_of, row_share
 from dnr_core.workspace import dump_json
 
@@ -140,18 +141,12 @@ def parse_scale(text: str | float) -> float:
     Raises:
         ConfigError: it is neither a name nor a positive, finite number.
     """
-    if str(text) in SCALES:
-        return SCALES[str(text)]
     try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
+        return scale_factor(str(text))
+    except ValueError as error:
         raise ConfigError(
-            f"warehouse.scale: {text!r} is no scale",
-            hint=f"use {', '.join(SCALES)} or a positive number (25 is 25 times evaluation)",
-        )
-    return value
+            f"warehouse.scale is {text!r}, but {error}", hint="25 is 25 times evaluation"
+        ) from None
 
 
 def company_from(
@@ -163,7 +158,7 @@ def company_from(
         ConfigError: a scale, time zone or as-of that cannot be used.
     """
     tz = archetype.tz or settings.tz
-    zone(tz)
+    zone_of(tz)
     return Company(
         archetype=archetype.name,
         seed=settings.seed,
