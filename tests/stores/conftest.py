@@ -1,11 +1,13 @@
-"""Warehouses in a real S3-compatible server. Not collected unless DNR_STORES is set."""
+"""Warehouses in a real S3-compatible server. Not collected unless DNR_STORES is set.
+
+It names a Python that has `moto[server]`.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -33,7 +35,8 @@ def start_server(port: int) -> Iterator[Callable[[], None]]:
     running: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        program = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        python = os.environ["DNR_STORES"]
+        program = [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
         running.append(
             subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         )
