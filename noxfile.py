@@ -14,7 +14,11 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 CONSTRAINTS = ("-c", "constraints.txt")
 PLUGINS = ("neobank", "marketplace", "llm_openai", "llm_mock")
-EDITABLE = ("-e", ".[testing,postgres]", *(part for name in PLUGINS for part in ("-e", f"plugins/{name}")))
+EDITABLE = (
+    "-e",
+    ".[testing,postgres]",
+    *(part for name in PLUGINS for part in ("-e", f"plugins/{name}")),
+)
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
