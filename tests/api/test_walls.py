@@ -84,3 +84,23 @@ def test_the_public_names_are_there() -> None:
         assert getattr(dnr_core, name).__doc__, name
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = dnr_core.nonsense
+
+
+def test_every_result_shows_itself_in_a_notebook(made: dict[str, Any]) -> None:
+    """What the calls return has a text and an HTML form that name what it holds."""
+    company, context = made["neobank"], open_context(environ={})
+    health = dnr_core.measure_health(company.data, context=context)
+    proof = dnr_core.explain(company.data, "fact_card_transaction", "key_null", context=context)
+    report = dnr_core.run_report(company.data, no_llm=True, context=context)
+    results = {
+        "fact_card_transaction": health,
+        "SELECT": proof,
+        "people": dnr_core.read_comms(company.comms),
+        "card transactions": report,
+        "neobank": dnr_core.describe(company.data, meta=company.meta),
+        "theme": dnr_core.evaluate_labels(company.reports, company.meta, context=context),
+        "schema_types": dnr_core.validate(company.data, context=context),
+    }
+    for part, result in results.items():
+        assert part in str(result), type(result)
+        assert part in result._repr_html_(), type(result)

@@ -44,10 +44,4 @@ def command(
         archetype=archetype,
         context=options.context(),
     )
-    keys = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in row.items()) for row in proof.keys)
-    text = (
-        proof.sql
-        if not keys
-        else f"{proof.sql}\n\n-- keys of affected rows\n{proof.keys_sql}\n\n{keys}"
-    )
-    show(proof, text, as_json=options.as_json)
+    show(proof, str(proof), as_json=options.as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
@@ -42,3 +42,20 @@ class CommsTables:
     synthetic: bool = False
     unread: tuple[Mapping[str, str], ...] = ()
     """What an importer could not read: `{"where": ..., "why": ...}`."""
+
+    def __str__(self) -> str:
+        counts = {
+            "Slack messages": _rows(self.slack),
+            "emails": _rows(self.email),
+            "questions": _rows(self.nlq),
+            "people": _rows(self.users),
+        }
+        return ", ".join(f"{count:,} {what}" for what, count in counts.items())
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self}</p>"
+
+
+def _rows(table: Any) -> int:
+    # A data set counts from the files' footers, a table knows.
+    return int(table.num_rows if hasattr(table, "num_rows") else table.count_rows())

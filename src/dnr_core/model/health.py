@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from html import escape
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import field, frozen
@@ -126,6 +127,15 @@ class Proof:
     keys_sql: str | None = None
     keys: tuple[Mapping[str, Any], ...] = ()
 
+    def __str__(self) -> str:
+        if not self.keys:
+            return self.sql
+        rows = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in row.items()) for row in self.keys)
+        return f"{self.sql}\n\n-- keys of affected rows\n{self.keys_sql}\n\n{rows}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(str(self))}</pre>"
+
 
 @frozen
 class MonthlyFigure:
@@ -179,3 +189,32 @@ class HealthResult:
     backend: str = field(default="duckdb", kw_only=True)
     detectable_rise: Mapping[str, float] = field(factory=dict, kw_only=True)
     """By table: the smallest one-day rise of a share that could have been seen at its size."""
+
+    def __str__(self) -> str:
+        return "\n".join(" ".join(line) for line in self._verdicts()) or "nothing was measured"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>"
+            for line in self._verdicts()
+        )
+        head = "".join(
+            f"<th>{name}</th>" for name in ("table", "key", "figure", "value", "verdict")
+        )
+        period = f"{self.window_start} to {self.window_end}, {self.tz}"
+        return (
+            f"<p>{escape(self.archetype)}, {escape(period)}</p><table><tr>{head}</tr>{rows}</table>"
+        )
+
+    def _verdicts(self) -> list[tuple[str, ...]]:
+        words = {True: "within", False: "over", None: "not measured"}
+        return [
+            (
+                verdict.table,
+                verdict.column,
+                verdict.kind,
+                "" if verdict.value is None else f"{verdict.value:.4g}",
+                f"{words[verdict.passed]} {verdict.slo:g}",
+            )
+            for verdict in self.slos
+        ]
