@@ -1,5 +1,7 @@
 """Room: benchmarks. Speed of the LLM client: its own cost an item, the cache, a slow server.
 
+Of the offline provider: how many packed items a second one core classifies, by processor time.
+
 Run: python benchmarks/llm.py
 """
 
@@ -14,8 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
 
-from dnr_core.llm import Budget, Cache, complete_all
-from dnr_core.model import Price, Reply, Request, Usage
+from dnr_core.llm import Budget, Cache, complete_all, make_provider
+from dnr_core.model import THEMES, Price, Reply, Request, Usage
+from dnr_core.plugins import load_plugins
 
 SCHEMA = {
     "type": "object",
@@ -65,6 +68,36 @@ def local(count: int = 50_000) -> None:
         times.append(time.process_time() - begun)
         assert done.count("ok") == count
     print(f"client alone, local provider: {min(times) / count * 1e6:.1f} us of CPU an item")
+
+
+def offline(count: int = 4_000) -> None:
+    """Threads, mails and questions as the offline provider writes them, then classified by it."""
+    provider = make_provider(load_plugins(), "mock", "mock-1")
+    texts = []
+    for seed in range(count):
+        theme = THEMES[seed % len(THEMES)]
+        kind = ("slack_thread", "slack_thread", "slack_thread", "email", "nlq")[seed % 5]
+        brief = {"kind": kind, "theme": theme, "relevance": "positive", "seed": seed,
+                 "band": ("plain", "indirect", "no_keyword")[seed % 3], "table": "fact_order",
+                 "table_names": ["orders"], "speakers": ["pm", "bi"], "messages": 4 + seed % 5}  # fmt: skip
+        raw = asyncio.run(provider.complete(Request("write", "", json.dumps(brief), {}, 1200))).raw
+        texts.append("\n".join(m["text"] for m in json.loads(raw)["messages"]))
+    asked = [Request("classify", "Name the theme.", text, SCHEMA, 64) for text in texts]
+
+    async def classify() -> None:
+        for request in asked:
+            await provider.complete(request)
+
+    times = []
+    for _ in range(7):
+        gc.collect()
+        begun = time.process_time()
+        asyncio.run(classify())
+        times.append(time.process_time() - begun)
+    chars = sum(map(len, texts)) / count
+    print(
+        f"offline provider: {count / min(times):,.0f} items a second a core, {chars:.0f} characters each"
+    )
 
 
 def cached(count: int = 10_000) -> None:
@@ -160,5 +193,6 @@ async def _bare(url: str, count: int, concurrency: int) -> float:
 
 if __name__ == "__main__":
     local()
+    offline()
     cached()
     slow_server()

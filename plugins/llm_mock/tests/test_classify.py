@@ -130,6 +130,18 @@ def test_a_made_company_passes_the_gates(corpus: Any, measure: ModuleType) -> No
         assert measure.macro_f1(truth, [getattr(c, key) for _, c in pairs], classes) >= gate
 
 
+def test_ordinary_questions_are_no_needs() -> None:
+    """Of questions that were never fitted, few ordinary ones are taken for needs, few needs lost."""
+    asked = golden.scores()["unseen_skeletons"]["questions"]
+    assert asked["ordinary"] >= 100
+    assert asked["false_share"] <= 0.2
+    assert asked["missed_share"] <= 0.2
+    for text in ("How many rooms does each hotel have?", "list the names of all authors, by age"):
+        assert classifier.classify(text).relevance == "negative"
+    for text in ("duplicate rows in orders in June", "orders without a matching buyer"):
+        assert classifier.classify(text).relevance == "positive"
+
+
 def test_the_docs_claim_what_was_measured() -> None:
     """The table in the explanation has the published scores."""
     page = Path(__file__).parents[3] / "docs" / "explanation" / "mock.md"

@@ -39,7 +39,12 @@ def test_there_are_enough_skeletons_in_every_band() -> None:
         assert len(threads) >= 12
         assert min(Counter(s.band for s in threads).values()) >= 4
         assert {s.split for s in threads} == {"train", "test"}
+        questions = [s for s in by_file[skeletons.THEME_FILES[theme]] if s.is_question]
+        assert len(questions) >= 12
     assert len(by_file[skeletons.NEAR_MISSES]) + len(by_file[skeletons.ORDINARY]) >= 40
+    ordinary = [s for s in by_file[skeletons.ORDINARY] if s.is_question]
+    assert len(ordinary) >= 40
+    assert {s.band for s in ordinary} == set(skeletons.BANDS)
     names = [s.name for found in by_file.values() for s in found]
     assert len(names) == len(set(names))
 
@@ -204,3 +209,14 @@ def test_a_broken_skeleton_file_names_the_line() -> None:
         skeletons.parse("== a | plain | train\nA: [late", "mine.txt")
     with pytest.raises(GrammarError, match=r"mine\.txt:1"):
         skeletons.parse("== a | loud | train", "mine.txt")
+
+
+def test_numbered_questions_take_their_skeletons_in_turn() -> None:
+    """With the bands and numbers that a plan gives, no skeleton has over 12 % of a theme's questions."""
+    for theme in THEMES:
+        used: Counter[str] = Counter()
+        for band, count in (("plain", 45), ("indirect", 35), ("no_keyword", 20)):
+            for number in range(count):
+                item = {"kind": "nlq", "theme": theme, "relevance": "positive", "band": band}
+                used[write(json.dumps({**item, "variant": number, "seed": 7}))["skeleton"]] += 1
+        assert max(used.values()) <= 12

@@ -33,6 +33,7 @@ class Example:
     relevance: str
     group: str
     weight: float = 1.0
+    is_question: bool = False
 
 
 @lru_cache(maxsize=50_000)
@@ -82,11 +83,25 @@ def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
 
 
 def _regression(
-    matrix: csr_matrix, labels: np.ndarray, weights: np.ndarray, c: float, tolerance: float
+    matrix: csr_matrix,
+    labels: np.ndarray,
+    weights: np.ndarray,
+    c: float,
+    tolerance: float,
+    balance: dict[int, float] | str = "balanced",
 ) -> LogisticRegression:
-    return LogisticRegression(C=c, max_iter=300, tol=tolerance, class_weight="balanced").fit(
+    return LogisticRegression(C=c, max_iter=300, tol=tolerance, class_weight=balance).fit(
         matrix, labels, sample_weight=weights
     )
+
+
+def _balance(examples: Sequence[Example]) -> dict[int, float]:
+    """Weights of the classes of relevance by which they count alike in threads and mails.
+
+    Without questions: there are so many ordinary ones that ordinary talk would count for little.
+    """
+    counts = Counter(RELEVANCE.index(e.relevance) for e in examples if not e.is_question)
+    return {place: counts.total() / len(counts) / count for place, count in counts.items()}
 
 
 def _heads(
@@ -98,7 +113,7 @@ def _heads(
     weights = np.array([e.weight for e in examples])
     return (
         _regression(encoded.matrix[needs], themes[needs], weights[needs], THEME_C, tolerance),
-        _regression(encoded.matrix, relevance, weights, RELEVANCE_C, tolerance),
+        _regression(encoded.matrix, relevance, weights, RELEVANCE_C, tolerance, _balance(examples)),
     )
 
 

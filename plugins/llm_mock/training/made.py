@@ -54,6 +54,8 @@ COMPANIES: tuple[dict[str, object], ...] = (
                        "metric": ["consumption per household", "switch rate", "bad debt", "load forecast error"]},
     },
 )  # fmt: skip
+ORDINARY_TIMES = 3
+"""How often ordinary questions are fitted for one of another kind: they are the most varied."""
 STYLES: tuple[dict[str, object], ...] = (
     {"name": "plain", "traits": {"typo": 0.05}},
     {
@@ -131,7 +133,8 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
         for skeleton in skeletons.load(file):
             if skeleton.split != split:
                 continue
-            kinds = ["nlq"] * per_skeleton if skeleton.is_question else []
+            asked = per_skeleton * (ORDINARY_TIMES if split == "train" and theme is None else 1)
+            kinds = ["nlq"] * asked if skeleton.is_question else []
             kinds = kinds or ["slack_thread"] * (per_skeleton - per_skeleton // 4)
             kinds += ["email"] * (0 if skeleton.is_question else per_skeleton // 4)
             for kind in kinds:
@@ -144,17 +147,12 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
 
 
 def _written(brief: dict[str, object], skeleton: str, draw: random.Random) -> dict[str, object]:
-    """An answer that uses this skeleton.
-
-    The writer takes its skeleton by the seed's first number, so seeds are drawn until that fits.
-    """
+    """An answer that uses this skeleton: its place among those that suit is the brief's variant."""
     questions = brief["kind"] == "nlq"
     file = skeleton_file(
         cast("str | None", brief["theme"]),
         None if questions else cast("str", brief["relevance"]),
     )
     names = [s.name for s in pool(file, cast("str", brief["band"]), questions=questions)]
-    while True:
-        seed = draw.getrandbits(48)
-        if names[int(random.Random(seed).random() * len(names))] == skeleton:  # noqa: S311
-            return write(json.dumps({**brief, "seed": seed}))
+    variant = names.index(skeleton)
+    return write(json.dumps({**brief, "variant": variant, "seed": draw.getrandbits(48)}))

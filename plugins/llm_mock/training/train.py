@@ -30,7 +30,7 @@ from dnr_llm_mock.classifier import THEME_COUNT, Classification, Model, Weights,
 from dnr_llm_mock.entities import entities
 
 PACKAGE = Path(__file__).parents[1] / "src" / "dnr_llm_mock"
-PER_SKELETON = {"train": 22, "test": 20}
+PER_SKELETON = {"train": 15, "test": 20}
 SHORT_SHARE = 0.4
 GOLDEN_WEIGHT = 6.0
 FOLDS = 10
@@ -50,7 +50,7 @@ class Scored:
 def golden_examples() -> list[Example]:
     """The golden messages; `group` is the writer."""
     return [
-        Example(g.text, g.label.theme, g.label.relevance, g.group, GOLDEN_WEIGHT)
+        Example(g.text, g.label.theme, g.label.relevance, g.group, GOLDEN_WEIGHT, g.source == "nlq")
         for g in golden.items()
     ]
 
@@ -134,6 +134,20 @@ def summary(scored: Sequence[Scored]) -> dict[str, Any]:
         )
         if judged
         else None,
+        "questions": questions(scored),
+    }
+
+
+def questions(scored: Sequence[Scored]) -> dict[str, Any]:
+    """Of the ordinary questions, those taken for needs; of the needs, those taken for ordinary."""
+    asked = [s for s in scored if s.kind == "nlq"]
+    needs = [s.answer.relevance == "positive" for s in asked if s.relevance == "positive"]
+    ordinary = [s.answer.relevance == "positive" for s in asked if s.relevance != "positive"]
+    return {
+        "ordinary": len(ordinary),
+        "false_share": _round(sum(ordinary) / len(ordinary)) if ordinary else None,
+        "needs": len(needs),
+        "missed_share": _round(1 - sum(needs) / len(needs)) if needs else None,
     }
 
 
@@ -198,7 +212,7 @@ def agreement() -> dict[str, float]:
 def main() -> None:
     """Fit, calibrate, score, write."""
     talk = [
-        Example(m.text, m.theme, m.relevance, m.skeleton)
+        Example(m.text, m.theme, m.relevance, m.skeleton, is_question=m.kind == "nlq")
         for m in made("train", PER_SKELETON["train"], seed=1, short_share=SHORT_SHARE)
     ]
     gold = golden_examples()

@@ -104,7 +104,10 @@ def _chosen(brief: Mapping[str, Any], random: Random) -> Skeleton:
     options = pool(file, brief.get("band"), questions=questions)
     if not options:
         raise ProviderError(f"no skeleton in {file} suits a brief of kind {brief['kind']!r}")
-    return options[int(random() * len(options))]
+    drawn = int(random() * len(options))
+    # Turns, where the brief is numbered: then no skeleton has more than its share.
+    variant = brief.get("variant")
+    return options[variant % len(options) if isinstance(variant, int) else drawn]
 
 
 def _expanded(line: Sequence, random: Random, fill: Filler) -> str:
