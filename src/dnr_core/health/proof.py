@@ -349,7 +349,8 @@ def explain(
             hint=did_you_mean(metric, PROVABLE) or f"known: {', '.join(PROVABLE)}",
         )
     schema = warehouse.archetype.schema[table]
-    labels = ("", *schema.required_keys, *(key.label for key in schema.foreign_keys))
+    named = (*schema.required_keys, *(key.label for key in schema.foreign_keys))
+    labels = ("", *dict.fromkeys(named))
     if column not in labels:
         raise ConfigError(
             f"{table}.{column} is no key of that table",
