@@ -133,6 +133,7 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo("dnr: not enough memory; try a smaller --scale or fewer --workers", err=True)
         return 3
     except Exception as error:
+        # Whatever is left is a fault of ours; people get one line, and --debug the rest.
         if debug:
             raise
         click.echo(f"dnr: internal error: {type(error).__name__}: {_first_line(error)}", err=True)

@@ -129,6 +129,7 @@ def _guarded(
         try:
             return score(need, settings)
         except Exception as error:
+            # A plugin's scorer may raise anything of its own.
             raise PluginError(
                 f"the scorer {name!r} failed on {need.theme} of {need.table}: "
                 f"{type(error).__name__}: {error}",

@@ -19,9 +19,10 @@ ARROW_TYPES: Final[Mapping[str, pa.DataType]] = {
     "int32": pa.int32(),
     "int16": pa.int16(),
     "float64": pa.float64(),
+    "decimal": pa.decimal128(18, 2),
     "string": pa.string(),
     "bool": pa.bool_(),
-    # Naive and in UTC, as they lie in Parquet.
+    # Naive and in UTC: readers then need no time-zone database and shift nothing on their own.
     "timestamp": pa.timestamp("us"),
     "date": pa.date32(),
 }

@@ -12,20 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dnr_core.model import Column, Table
+from dnr_core.synth import ARROW_TYPES
 from dnr_core.workspace import whole_file
-
-ARROW_TYPES: Final[dict[str, pa.DataType]] = {
-    "int64": pa.int64(),
-    "int32": pa.int32(),
-    "int16": pa.int16(),
-    "float64": pa.float64(),
-    "decimal": pa.decimal128(18, 2),
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    # Naive and in UTC: readers then need no time-zone database and shift nothing on their own.
-    "timestamp": pa.timestamp("us"),
-    "date": pa.date32(),
-}
 
 WIDTH_BYTES: Final[dict[str, int]] = {
     "int64": 8,

@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 
 from dnr_core.errors import DnrError, PluginError
 from dnr_core.model import Family, Table
-from dnr_core.warehouse.arrow import ARROW_TYPES, arrow_schema, as_declared
+from dnr_core.synth import ARROW_TYPES
+from dnr_core.warehouse.arrow import arrow_schema, as_declared
 from dnr_core.warehouse.plan import Plan
 
 

@@ -25,8 +25,8 @@ from dnr_core.model import (
     Table,
     load,
 )
+from dnr_core.synth import ARROW_TYPES
 from dnr_core.synth.draw import exactly
-from dnr_core.warehouse.arrow import ARROW_TYPES
 from dnr_core.warehouse.calendar import as_of_instant
 from dnr_core.warehouse.incidents import expected_volumes, plan_incidents, rate_of, row_share
 from dnr_core.workspace import dump_json
