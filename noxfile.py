@@ -121,6 +121,21 @@ def stores(session: nox.Session) -> None:
 
 
 @nox.session
+def calibration(session: nox.Session) -> None:
+    """Look at both companies at three scales and with three profiles by a stranger's SQL."""
+    install_all(session)
+    folder = Path(session.create_tmp()).resolve() / "calibration"
+    for name, middle in (("neobank", "0.25"), ("marketplace", "0.6")):
+        for scale in ("tiny", middle, "evaluation"):
+            for profile in ("clean", "typical", "severe"):
+                data, meta = str(folder / "data"), str(folder / "meta")
+                asked = ("--archetype", name, "--scale", scale, "--quality", profile)
+                session.run("dnr", "-q", "gen-warehouse", *asked, "--out", data, "--meta", meta)
+                session.run("python", "tests/warehouse/strangers_sql.py", data, meta, profile)
+                shutil.rmtree(folder)
+
+
+@nox.session
 def real(session: nox.Session) -> None:
     """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA."""
     folder = os.environ.get("DNR_REAL_DATA")
