@@ -106,5 +106,8 @@ class DefectKind:
     alone, so that they disturb no rate of others; they never break a cell twice."""
     selects: Literal["events", "loads"] = field(default="events", kw_only=True)
     """Whether an incident's window is looked up by event time or by load time."""
+    takes_codes: bool = field(default=False, kw_only=True)
+    """Whether `apply` takes categories in `task.clean` as they are made: dictionary arrays over the
+    schema's `values`. Others get text, which costs a few nanoseconds a value to unpack."""
     finds: str | None = field(default=None, kw_only=True)
     """Dotted path of `finds(tables, table, rate) -> ibis expression` for kinds no metric sees."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from attrs import frozen
 
 from dnr_core.model import Column, Table
 from dnr_core.synth import ARROW_TYPES
@@ -27,16 +29,30 @@ WIDTH_BYTES: Final[dict[str, int]] = {
     "date": 4,
 }
 
+CODED: Final = pa.dictionary(pa.int32(), pa.string())
+"""A category on its way to a file: a code a row, and the texts once."""
+
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """Return the Arrow schema in which a table is written."""
+    """Return the Arrow schema in which a table is read back."""
     return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in table.columns])
+
+
+def is_category(column: Column) -> bool:
+    """Return whether a column is one of few texts that the schema lists."""
+    return column.type == "string" and bool(column.values)
+
+
+@lru_cache(maxsize=256)
+def _listed(values: tuple[str, ...]) -> pa.Array:
+    return pa.array(values, pa.string())
 
 
 def as_declared(column: Column, values: pa.ChunkedArray | pa.Array) -> Any:
     """Return values in the declared type, where only their wrapping differs; else None.
 
-    Dictionaries are unpacked, and instants in UTC lose their zone.
+    Categories stay codes where their dictionary is the one that the schema lists; other
+    dictionaries are unpacked. Instants in UTC lose their zone.
     """
     wanted = ARROW_TYPES.get(column.type)
     if wanted is None:
@@ -44,7 +60,7 @@ def as_declared(column: Column, values: pa.ChunkedArray | pa.Array) -> Any:
     if values.type == wanted:
         return values
     if pa.types.is_dictionary(values.type) and values.type.value_type == wanted:
-        return pc.cast(values, wanted)
+        return values if is_coded(column, values) else pc.cast(values, wanted)
     if (
         pa.types.is_timestamp(values.type)
         and pa.types.is_timestamp(wanted)
@@ -57,14 +73,51 @@ def as_declared(column: Column, values: pa.ChunkedArray | pa.Array) -> Any:
     return None
 
 
+def is_coded(column: Column, values: pa.ChunkedArray | pa.Array) -> bool:
+    """Return whether values are codes beside exactly the texts that the schema lists."""
+    if values.type != CODED or not is_category(column):
+        return False
+    pieces = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
+    return all(piece.dictionary.equals(_listed(column.values)) for piece in pieces)
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Return rows with categories as text, as everybody but the writer takes them."""
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_dictionary(field.type):
+            text = rows.column(index).cast(field.type.value_type)
+            rows = rows.set_column(index, field.with_type(field.type.value_type), text)
+    return rows
+
+
+def _coded(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a category as codes: of the listed texts, then of others in order of appearance.
+
+    The result depends on nothing but the values, so that a column gives the same bytes
+    whether it came as text or as codes.
+    """
+    if is_coded(column, values):
+        return values
+    text, listed = values.cast(pa.string()), _listed(column.values)
+    codes = pc.index_in(text, value_set=listed)
+    if codes.null_count > text.null_count:
+        seen = pc.drop_null(pc.unique(text))
+        others = seen.filter(pc.invert(pc.is_in(seen, value_set=listed)))
+        listed = pa.concat_arrays([listed, others])
+        codes = pc.index_in(text, value_set=listed)
+    whole = codes.combine_chunks() if codes.num_chunks != 1 else codes.chunk(0)
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(whole, listed)])
+
+
 def write_options(table: Table) -> dict[str, Any]:
     """Return the Parquet options of a table: small, and quick to skip through.
 
-    Integers and instants are delta encoded (sorted ones take next to nothing), strings and
-    16-bit codes by dictionary, everything compressed by zstd.
+    64-bit integers and instants are delta encoded (sorted ones take next to nothing), strings and
+    shorter integers, which hold few different values, by dictionary; everything is compressed by
+    zstd.
     """
-    by_dictionary = [c.name for c in table.columns if c.type in {"string", "int16"}]
-    by_delta = [c.name for c in table.columns if c.type in {"int64", "int32", "timestamp", "date"}]
+    by_dictionary = [c.name for c in table.columns if c.type in {"string", "int32", "int16"}]
+    by_delta = [c.name for c in table.columns if c.type in {"int64", "timestamp", "date"}]
     return {
         "compression": "zstd",
         "compression_level": 1,
@@ -90,6 +143,31 @@ def parquet_file(path: Path, schema: pa.Schema, **options: Any) -> Iterator[pq.P
             writer.is_open = False
 
 
-def table_file(path: Path, table: Table) -> Any:
-    """Write a table's part file: `parquet_file` with the table's schema and options."""
-    return parquet_file(path, arrow_schema(table), **write_options(table))
+@frozen
+class TableFile:
+    """A table's part file, open for row groups."""
+
+    table: Table
+    writer: pq.ParquetWriter
+
+    def write_group(self, rows: pa.Table) -> None:
+        """Write rows, in any pieces, as one row group; its bytes depend on their values alone."""
+        if not rows.num_rows:
+            return
+        columns = [
+            _coded(column, values) if is_category(column) else values
+            for column, values in zip(self.table.columns, rows.columns, strict=True)
+        ]
+        # One piece a column: page borders must not depend on how the pieces came.
+        whole = pa.Table.from_arrays(columns, schema=self.writer.schema).combine_chunks()
+        self.writer.write_table(whole, row_group_size=whole.num_rows)
+
+
+@contextmanager
+def table_file(path: Path, table: Table) -> Iterator[TableFile]:
+    """Write a table's part file, with the table's types and options, whole or not at all."""
+    schema = pa.schema(
+        [(c.name, CODED if is_category(c) else ARROW_TYPES[c.type]) for c in table.columns]
+    )
+    with parquet_file(path, schema, **write_options(table)) as writer:
+        yield TableFile(table, writer)

@@ -10,12 +10,14 @@ import pyarrow.compute as pc
 from dnr_core.errors import DnrError, PluginError
 from dnr_core.model import Family, Table
 from dnr_core.synth import ARROW_TYPES
-from dnr_core.warehouse.arrow import arrow_schema, as_declared
+from dnr_core.warehouse.arrow import as_declared
 from dnr_core.warehouse.plan import Plan
 
 
 def clean_chunk(plan: Plan, family: Family, chunk: int) -> dict[str, pa.Table]:
     """Return a chunk's clean tables, every column in its declared type and order, in one piece.
+
+    A category may be codes beside the texts that the schema lists.
 
     Raises:
         PluginError: the family's function failed, or its answer breaks the schema; the message
@@ -64,7 +66,7 @@ def _checked(table: Table, made: Any, where: str) -> pa.Table:
                 f"{where}, column {column.name!r}: {values.null_count} nulls in a required column"
             )
         columns.append(values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values)
-    checked = pa.Table.from_arrays(columns, schema=arrow_schema(table))
+    checked = pa.Table.from_arrays(columns, names=list(table.column_names))
     _check_loads(table, checked, where)
     return checked
 

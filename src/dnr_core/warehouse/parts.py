@@ -14,7 +14,7 @@ from attrs import asdict, define, field, frozen
 
 from dnr_core.model import Family
 from dnr_core.warehouse.apply import Finished, corrupt_chunk
-from dnr_core.warehouse.arrow import parquet_file, table_file
+from dnr_core.warehouse.arrow import TableFile, parquet_file, table_file
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan, part_chunks
 from dnr_core.warehouse.tally import LEDGER_SCHEMA
@@ -57,7 +57,7 @@ class PartRecord:
 class TableWriter:
     """Writes one table's part. Row groups depend on clean rows alone, so that repair can keep them."""
 
-    _writer: pq.ParquetWriter
+    _file: TableFile
     rows: int = 0
     _pending: list[pa.Table] = field(factory=list)
     _pending_clean: int = 0
@@ -72,10 +72,8 @@ class TableWriter:
 
     def flush(self) -> None:
         """Close the row group."""
-        # One piece a column: page borders must not depend on how the pieces came.
-        whole = pa.concat_tables(self._pending).combine_chunks() if self._pending else None
-        if whole is not None and whole.num_rows:
-            self._writer.write_table(whole, row_group_size=whole.num_rows)
+        if self._pending:
+            self._file.write_group(pa.concat_tables(self._pending))
         self._pending, self._pending_clean = [], 0
 
 

@@ -151,8 +151,7 @@ def _repair_part(
                 whole = _repair_rows(table, rows, first, wrong, times)
                 first += rows.num_rows
                 groups.append(whole)
-                if whole.num_rows:
-                    writer.write_table(whole, row_group_size=whole.num_rows)
+                writer.write_group(whole)
         source.close()
         repaired[table.name] = groups
     return {name: sum(group.num_rows for group in groups) for name, groups in repaired.items()}

@@ -22,7 +22,9 @@ from dnr_core.model import (
     Table,
     load,
 )
+from dnr_core.synth import ARROW_TYPES
 from dnr_core.synth.draw import Flags, Indices, dithered, generator
+from dnr_core.warehouse.arrow import plain
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import Tally
 
@@ -79,6 +81,14 @@ class Work:
     written: dict[str, list[tuple[Indices, pa.Array]]] = field(factory=dict)
     copy_rows: Indices = field(default=_NONE)
     copy_us: Indices | None = None
+    _plain: pa.Table | None = None
+
+    @property
+    def plain(self) -> pa.Table:
+        """The clean rows with categories as text, unpacked when first asked for."""
+        if self._plain is None:
+            self._plain = plain(self.clean)
+        return self._plain
 
     def changed(self, column: str) -> Indices:
         """Return the rows whose value in a column was changed so far."""
@@ -136,7 +146,7 @@ class Work:
             company=self.plan.company,
             schema=self.plan.archetype.schema,
             table=self.table,
-            clean=self.clean,
+            clean=self.clean if kind.takes_codes else self.plain,
             rows=rows,
             columns=columns,
             size=size,
@@ -174,7 +184,7 @@ class Work:
             raise PluginError(f"{where}: there is no column {change.column!r}")
         if len(change.rows) != len(change.values) or not _within(change.rows, given):
             raise PluginError(f"{where}: changed rows of {change.column} that it was not given")
-        wanted = self.clean.schema.field(change.column).type
+        wanted = ARROW_TYPES[self.table.column(change.column).type]
         if change.values.type != wanted:
             raise PluginError(
                 f"{where}: values for {change.column} are {change.values.type}, not {wanted}"
@@ -213,7 +223,7 @@ class Work:
             elif name in self.written:
                 values = _scattered(values, self.written[name], self.clean.num_rows)
             columns.append(values)
-        table = pa.Table.from_arrays(columns, schema=self.clean.schema)
+        table = pa.Table.from_arrays(columns, names=list(self.table.column_names))
         if not len(self.copy_rows):
             return table
         copies = table.take(pa.array(self.copy_rows))
@@ -239,5 +249,5 @@ def _scattered(
     mask = np.zeros(count, dtype=np.bool_)
     mask[rows] = True
     ordered = pc.take(fresh, pa.array(np.argsort(rows, kind="stable")))
-    whole = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
+    whole = values.cast(fresh.type).combine_chunks()
     return pa.chunked_array([pc.replace_with_mask(whole, pa.array(mask), ordered)])

@@ -166,8 +166,8 @@ def _columns(company: Company, ids: I64) -> Mapping[str, Any]:
     mcc = known.mcc_of_rank[known.shuffle.to_rank(ids)]
     first = stream_of(company, "dim_merchant", "name").below(ids, len(_FIRST_WORDS))
     name = pc.binary_join_element_wise(
-        words(first, _FIRST_WORDS),
-        words(mcc, [each.noun for each in MCCS]),
+        words(first, _FIRST_WORDS).dictionary_decode(),
+        words(mcc, [each.noun for each in MCCS]).dictionary_decode(),
         pa.array(ids).cast(pa.string()),
         " ",
     )
