@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache as remember
-from importlib.resources import files
+from collections.abc import Callable, Iterator, Sequence
 from math import fsum
-from typing import Any
 
 from attrs import evolve, frozen
 
@@ -21,13 +18,18 @@ from dnr_core.errors import (
 from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
 from dnr_core.llm.budget import Budget, Reservation
 from dnr_core.llm.cache import Cache, request_key
+from dnr_core.llm.item import Item, repair
 from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
 from dnr_core.llm.retry import Backoff
 from dnr_core.llm.sound import sound
 from dnr_core.llm.streaks import Streaks
-from dnr_core.model import ClosableProvider, Provider, Reply, Request, Usage
+from dnr_core.model import ClosableProvider, Provider, Reply, Request
+from dnr_core.model.llm import ManyProvider
 
 _log = logging.getLogger("dnr.llm")
+
+_TOGETHER = 256
+"""Requests that a local provider is given at once, where it takes many."""
 
 
 @frozen
@@ -40,37 +42,6 @@ class Rules:
     max_parse_errors_in_row: int
     max_failures_in_row: int
     backoff: Backoff
-
-
-class _Item:
-    """What is known of one item while its calls are made."""
-
-    __slots__ = ("calls", "completion_tokens", "cost_usd", "index", "prompt_tokens", "request")
-
-    def __init__(self, index: int, request: Request) -> None:
-        self.index = index
-        self.request = request
-        self.calls = 0
-        self.cost_usd = 0.0
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
-
-    def ended(
-        self, status: Status, reason: str = "", value: Mapping[str, Any] | None = None
-    ) -> Outcome:
-        usage = None
-        if self.prompt_tokens:
-            usage = Usage(self.prompt_tokens, self.completion_tokens)
-        return Outcome(
-            self.index,
-            status,
-            value,
-            usage,
-            self.cost_usd,
-            False,
-            self.calls,
-            reason,
-        )
 
 
 class Run:
@@ -162,10 +133,25 @@ class Run:
         return found
 
     async def _ask_in_turn(self) -> None:
-        for index, request in enumerate(self._requests):
-            if self._stopped:
-                return
-            self._record(await self._answer(index, request))
+        for start in range(0, len(self._requests), _TOGETHER):
+            part = self._requests[start : start + _TOGETHER]
+            replies = await self._replies(part)
+            for index, (request, reply) in enumerate(zip(part, replies, strict=True), start):
+                if self._stopped:
+                    return
+                self._record(await self._answer(index, request, reply))
+
+    async def _replies(self, part: Sequence[Request]) -> Sequence[Reply | None]:
+        """Return the first reply to each request of a part; None for those to be asked alone."""
+        if isinstance(self._provider, ManyProvider):
+            try:
+                replies = await self._provider.complete_many([sound(each) for each in part])
+            except Exception:  # noqa: BLE001  a plugin may raise anything; alone, it is one item's
+                _log.info("together they could not be answered: each is asked alone")
+            else:
+                if len(replies) == len(part):
+                    return replies
+        return [None] * len(part)
 
     async def _ask_together(self, missing: Sequence[int]) -> None:
         waiting = iter(missing)
@@ -187,12 +173,15 @@ class Run:
                 self._record(outcome)
                 self._give_to_equals(index)
 
-    async def _answer(self, index: int, request: Request) -> Outcome:
-        """Make the calls that one item needs, at most `2 + retries`."""
-        item = _Item(index, request)
+    async def _answer(self, index: int, request: Request, first: Reply | None = None) -> Outcome:
+        """Make the calls that one item needs, at most `2 + retries`; `first` is the first's reply."""
+        item = Item(index, request)
         ask, retries, repaired = sound(request), 0, False
         while True:
-            got = await self._call(item, ask)
+            if first is None:
+                got = await self._call(item, ask)
+            else:
+                got, first = self._counted(item, first), None
             if isinstance(got, Outcome):
                 return got
             if isinstance(got, TransientProviderError):
@@ -213,9 +202,9 @@ class Run:
                 return item.ended("ok", value=value)
             if repaired or self._halted.is_set():
                 return item.ended("parse_error", complaint)
-            ask, repaired = _repair(ask, complaint), True
+            ask, repaired = repair(ask, complaint), True
 
-    async def _call(self, item: _Item, ask: Request) -> Reply | TransientProviderError | Outcome:
+    async def _call(self, item: Item, ask: Request) -> Reply | TransientProviderError | Outcome:
         """Make one call within the budget; its reservation is closed when this returns."""
         if self._provider.local:
             return await self._call_freely(item, ask)
@@ -238,7 +227,7 @@ class Run:
             self._settled.set()
 
     async def _call_freely(
-        self, item: _Item, ask: Request
+        self, item: Item, ask: Request
     ) -> Reply | TransientProviderError | Outcome:
         item.calls += 1
         self._calls += 1
@@ -248,13 +237,18 @@ class Run:
             return self._fault(item, error)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything
             return item.ended("failed", f"the provider raised {type(error).__name__}")
-        if reply.usage is not None:
-            item.prompt_tokens += reply.usage.prompt_tokens
-            item.completion_tokens += reply.usage.completion_tokens
+        item.count(reply.usage)
+        return reply
+
+    def _counted(self, item: Item, reply: Reply) -> Reply:
+        """Count a call that was made together with others."""
+        item.calls += 1
+        self._calls += 1
+        item.count(reply.usage)
         return reply
 
     async def _call_reserved(
-        self, item: _Item, ask: Request, reservation: Reservation
+        self, item: Item, ask: Request, reservation: Reservation
     ) -> Reply | TransientProviderError | Outcome:
         seconds = self._rules.timeout_seconds
         try:
@@ -277,13 +271,12 @@ class Run:
             return item.ended("failed", f"the provider raised {type(error).__name__}")
         cost, believed = self._budget.settle(reservation, reply.usage)
         item.cost_usd += cost
-        if reply.usage is not None and believed:
-            item.prompt_tokens += reply.usage.prompt_tokens
-            item.completion_tokens += reply.usage.completion_tokens
+        if believed:
+            item.count(reply.usage)
         self._doubted += not believed
         return reply
 
-    def _fault(self, item: _Item, error: ProviderError) -> TransientProviderError | Outcome:
+    def _fault(self, item: Item, error: ProviderError) -> TransientProviderError | Outcome:
         if isinstance(error, TransientProviderError):
             return error
         if isinstance(error, FatalProviderError):
@@ -373,14 +366,3 @@ class Run:
                 doubted=self._doubted,
             ),
         )
-
-
-@remember
-def _repair_text() -> str:
-    return (files("dnr_core.llm") / "prompts" / "repair.txt").read_text(encoding="utf-8")
-
-
-def _repair(request: Request, complaint: str) -> Request:
-    # In front: a provider may rely on how the instructions end.
-    text = _repair_text().format(complaint=complaint)
-    return evolve(request, instructions=f"{text}\n{request.instructions}")

@@ -97,6 +97,19 @@ class ClosableProvider(Protocol):
 
 
 @runtime_checkable
+class ManyProvider(Protocol):
+    """A local provider that answers many requests together, faster than one by one.
+
+    Each answer is the one that `complete` would give. Where it raises, the requests are put one
+    by one, so that a fault is the fault of one item.
+    """
+
+    async def complete_many(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        """Answer the requests, in their order."""
+        ...
+
+
+@runtime_checkable
 class BatchProvider(Protocol):
     """A provider that also takes many requests as one job, for less money and without haste."""
 
