@@ -2,8 +2,8 @@
 
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
-`run_report`, `validate`, `evaluate_labels`, `describe`, `explain`, `repair`, `draft_schema`,
-`init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
+`run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `describe`, `explain`, `repair`,
+`draft_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
 the hooks of plugins, `dnr_core.errors` what they raise.
 """
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from dnr_core.api.answer import run_report
     from dnr_core.api.begin import init
     from dnr_core.api.context import open_context
-    from dnr_core.api.judge import evaluate_labels, validate
+    from dnr_core.api.judge import evaluate_health, evaluate_labels, validate
     from dnr_core.api.look import (
         describe,
         draft_schema,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "describe",
     "draft_schema",
+    "evaluate_health",
     "evaluate_labels",
     "explain",
     "generate_comms",
@@ -50,7 +51,7 @@ _HOMES = {
     "answer": ("run_report",),
     "begin": ("init",),
     "context": ("open_context",),
-    "judge": ("evaluate_labels", "validate"),
+    "judge": ("evaluate_health", "evaluate_labels", "validate"),
     "look": (
         "describe",
         "draft_schema",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dnr_core.api.context import Context, open_context, optional_path
+from dnr_core.api.make import installed_archetypes
+from dnr_core.errors import ConfigError
 from dnr_core.model import load
 from dnr_core.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from dnr_core.checks import QcSummary
-    from dnr_core.evaluation import LabelScores
+    from dnr_core.evaluation import HealthScores, LabelScores
+
+SEEDS: Final = 10
+"""Companies of each kind that are evaluated where nobody says how many."""
 
 
 def validate(
@@ -75,3 +81,100 @@ def evaluate_labels(
         out=optional_path(out),
         golden=load(provider.measured)() if provider and provider.measured else None,
     )
+
+
+def evaluate_health(
+    archetypes: str | Sequence[str] | None = None,
+    *,
+    seeds: int | Sequence[int | str] | None = None,
+    scales: Sequence[float | str] = (0.3,),
+    profiles: Sequence[str] = ("typical", "clean"),
+    trajectory: str = "T1",
+    months: int = 18,
+    given: Sequence[tuple[Path | str, Path | str]] = (),
+    work: Path | str | None = None,
+    keep: bool = False,
+    workers: int = 1,
+    out: Path | str | None = None,
+    context: Context | None = None,
+    progress: Progress | None = None,
+) -> HealthScores:
+    """Score detected incidents against the truth of made companies.
+
+    A company is made for each combination of archetype, seed, scale and profile, measured from
+    its warehouse alone, compared with its planned incidents and its ledger, and taken away. A run
+    that was killed goes on when it is called again with the same arguments.
+
+    Args:
+        archetypes: names; None means those of the settings, or all installed that can be made.
+        seeds: how many from 1 on, or the seeds themselves ("3-8" is a range); None means ten, or
+            none where companies are given.
+        scales: "tiny", "evaluation", or what to multiply its volumes by.
+        profiles: names of defect profiles; incidents of one without any are false alarms.
+        trajectory, months: as `generate_warehouse` has them.
+        given: companies that are there: `(warehouse, meta)` each.
+        work: folder of companies in the making; None means `paths.reports`/eval/work.
+        keep: leave them there.
+        workers: processes side by side.
+        out: folder for the scores; None writes none.
+        context: plugins and settings; None opens them.
+        progress: told of companies as they are measured.
+
+    Raises:
+        ConfigError: a name, scale or seed that cannot be used.
+        InputError: a company that is given cannot be read.
+    """
+    from dnr_core import evaluation
+
+    context = context or open_context()
+    catalogue = context.catalogue
+    if seeds is None and not given:
+        seeds = SEEDS
+    names = (archetypes,) if isinstance(archetypes, str) else archetypes
+    chosen = [catalogue.archetype(name).name for name in names or installed_archetypes(context)]
+    for profile in profiles:
+        catalogue.profile(profile)
+    recipes = evaluation.recipes(
+        chosen,
+        tuple(profiles),
+        tuple(_scale(scale) for scale in scales),
+        _seeds(seeds),
+        trajectory=trajectory,
+        months=months,
+    )
+    return evaluation.evaluate_health(
+        recipes,
+        tuple((Path(data), Path(meta)) for data, meta in given),
+        context.settings,
+        catalogue,
+        work=Path(work) if work is not None else context.settings.paths.reports / "eval" / "work",
+        out=optional_path(out),
+        workers=workers,
+        keep=keep,
+        progress=progress or Silent(),
+    )
+
+
+def _scale(scale: float | str) -> float:
+    from dnr_core.config.settings import scale_factor
+
+    try:
+        return scale_factor(str(scale))
+    except ValueError as error:
+        raise ConfigError(f"scale {scale!r} {error}") from None
+
+
+def _seeds(seeds: int | Sequence[int | str] | None) -> tuple[int, ...]:
+    if seeds is None:
+        return ()
+    if isinstance(seeds, int):
+        return tuple(range(1, seeds + 1))
+    found: list[int] = []
+    for part in seeds:
+        first, dash, last = str(part).partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ConfigError(
+                f"{part!r} is no seed", hint="seeds are whole numbers: 3,5,8 or a range, 1-20"
+            )
+        found += range(int(first), int(last or first) + 1)
+    return tuple(dict.fromkeys(found))

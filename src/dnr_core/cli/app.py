@@ -23,6 +23,7 @@ COMMANDS: Final[dict[str, str]] = {
     "run-report": "Rank the data problems of a company on one page.",
     "validate": "Check that a made company is what it was asked to be.",
     "eval-labels": "Score predictions against the true labels.",
+    "eval-health": "Score detected incidents against the truth of many made companies.",
     "describe": "Show what a made warehouse holds.",
     "explain": "Show the SQL behind a figure.",
     "repair": "Give back the clean company from a broken one and its ledger.",

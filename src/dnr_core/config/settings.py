@@ -257,10 +257,27 @@ class EvalGates:
 
 
 @frozen
+class HealthGates:
+    """Least (and, of false alarms, most) that `eval-health --strict` accepts."""
+
+    spike_precision: float = field(default=0.95, validator=_share)
+    spike_recall: float = field(default=0.95, validator=_share)
+    gap_precision: float = field(default=0.95, validator=_share)
+    gap_recall: float = field(default=0.95, validator=_share)
+    surge_precision: float = field(default=0.85, validator=_share)
+    surge_recall: float = field(default=0.85, validator=_share)
+    clean_false_alarms: float = field(default=1.0, validator=_not_negative)
+    """A company and quarter, where nothing was broken."""
+    rows_a_day: int = field(default=500, validator=_at_least(1))
+    """Rows a local day from which on finding an incident is promised."""
+
+
+@frozen
 class EvalSettings:
     """Evaluation against the truth."""
 
     gates: EvalGates = EvalGates()
+    health_gates: HealthGates = HealthGates()
 
 
 @frozen

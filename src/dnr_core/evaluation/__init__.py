@@ -1,5 +1,16 @@
 """Room: evaluation. How right a report is; the only room beside the checks that opens the truth."""
 
+from dnr_core.evaluation.health import HealthGate, HealthScores, evaluate_health
 from dnr_core.evaluation.labels import Gate, LabelScores, evaluate_labels
+from dnr_core.evaluation.runs import Recipe, recipes
 
-__all__ = ["Gate", "LabelScores", "evaluate_labels"]
+__all__ = [
+    "Gate",
+    "HealthGate",
+    "HealthScores",
+    "LabelScores",
+    "Recipe",
+    "evaluate_health",
+    "evaluate_labels",
+    "recipes",
+]

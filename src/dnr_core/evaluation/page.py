@@ -21,8 +21,11 @@ def _between(bounds: Sequence[float] | None) -> str:
     return "not measured" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
 
 
-def render_labels(summary: Mapping[str, Any], tasks: Sequence[Task], *, whole_page: bool) -> str:
-    """Return the page (or, for a notebook, its body) of the scores of labels."""
+def rendered(template: str, *, whole_page: bool, **values: Any) -> str:
+    """Return a template of this room as a page, or as the body of one for a notebook.
+
+    Templates have the filters `percent` (a share) and `between` (its bounds).
+    """
     environment = Environment(
         loader=PackageLoader("dnr_core.evaluation", "templates"),
         autoescape=True,
@@ -31,9 +34,12 @@ def render_labels(summary: Mapping[str, Any], tasks: Sequence[Task], *, whole_pa
         lstrip_blocks=True,
     )
     environment.filters.update(percent=_percent, between=_between)
-    return environment.get_template("labels.html").render(
-        summary=summary, tasks=tasks, whole_page=whole_page
-    )
+    return environment.get_template(template).render(whole_page=whole_page, **values)
+
+
+def render_labels(summary: Mapping[str, Any], tasks: Sequence[Task], *, whole_page: bool) -> str:
+    """Return the page (or, for a notebook, its body) of the scores of labels."""
+    return rendered("labels.html", whole_page=whole_page, summary=summary, tasks=tasks)
 
 
 def per_class_csv(tasks: Sequence[Task]) -> str:

@@ -16,7 +16,7 @@ from dnr_core.health.statistics import (
     detectable_rise,
     rate_days,
 )
-from dnr_core.model.health import DetectedIncident, Metric, NotMeasured
+from dnr_core.model.health import Detectable, DetectedIncident, Metric, NotMeasured
 
 LEAST_ROWS: Final = 150
 """Days with fewer rows are pooled to weeks; weeks with fewer are not judged."""
@@ -49,6 +49,7 @@ class RateFindings:
     tested: int = 0
     false_flags: float = 0.0
     detectable: dict[str, float] = field(factory=dict)
+    by_column: list[Detectable] = field(factory=list)
     too_few: list[NotMeasured] = field(factory=list)
 
 
@@ -79,6 +80,7 @@ def find_spikes(tables: list[Measured], span: Span, least_rise: float) -> RateFi
         # Of what passes, the rate is the share that chance alone is expected to bring.
         FALSE_DISCOVERY_RATE * flagged,
         _detectable(judged, tested, least_rise),
+        [_smallest(series, tested, least_rise) for series in judged],
         too_few,
     )
 
@@ -172,14 +174,19 @@ def significant(value: float) -> float:
     return max(float(f"{value:.2e}"), 1e-300)
 
 
+def _smallest(series: Series, tested: int, least_rise: float) -> Detectable:
+    rows = median(day.rows for day in series.days)
+    usual = median(day.usual for day in series.days)
+    noise = series.days[0].noise_factor
+    rise = max(detectable_rise(usual, rows, noise, tested), least_rise, LEAST_EVENTS / rows)
+    name = series.measured.name
+    return Detectable(series.kind, name, series.column, rows, round(rise, 4), round(noise, 2))
+
+
 def _detectable(judged: list[Series], tested: int, least_rise: float) -> dict[str, float]:
     """By table: the worst of its columns, in a period of usual size."""
     found: dict[str, float] = {}
     for series in judged:
-        rows = median(day.rows for day in series.days)
-        usual = median(day.usual for day in series.days)
-        rise = detectable_rise(usual, rows, series.days[0].noise_factor, tested)
-        rise = max(rise, least_rise, LEAST_EVENTS / rows)
-        name = series.measured.name
-        found[name] = round(max(found.get(name, 0.0), rise), 4)
+        line = _smallest(series, tested, least_rise)
+        found[line.table] = max(found.get(line.table, 0.0), line.smallest or 0.0)
     return found

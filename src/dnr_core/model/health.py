@@ -117,6 +117,23 @@ class DetectedIncident:
 
 
 @frozen
+class Detectable:
+    """The smallest incident of a kind that could have been seen on a day of the usual size.
+
+    `smallest` is a rise of the share for spikes, the share of rows lost for drops, hours of silence
+    for gaps, the factor of the lag for surges. None: not judged, because `rows_a_day` (the median)
+    are too few. `noise_factor` is how many times noisier than chance the column is.
+    """
+
+    kind: str
+    table: str
+    column: str
+    rows_a_day: float
+    smallest: float | None
+    noise_factor: float | None = None
+
+
+@frozen
 class Proof:
     """How to see a figure oneself: SQL in the backend's dialect and keys of some affected rows."""
 
@@ -189,6 +206,8 @@ class HealthResult:
     backend: str = field(default="duckdb", kw_only=True)
     detectable_rise: Mapping[str, float] = field(factory=dict, kw_only=True)
     """By table: the smallest one-day rise of a share that could have been seen at its size."""
+    detectable: tuple[Detectable, ...] = field(default=(), kw_only=True)
+    """The same by kind, table and column, with the usual size it holds for."""
 
     def __str__(self) -> str:
         return "\n".join(" ".join(line) for line in self._verdicts()) or "nothing was measured"
