@@ -37,13 +37,21 @@ def report_of(made: ModuleType) -> Callable[..., Report]:
         demand: Any = None,
         archetype: Any = None,
         source: str = "shop",
+        earlier: Any = None,
         **changes: Any,
     ) -> Report:
         settings = evolve(Settings(), report=evolve(ReportSettings(), **changes))
         kind = archetype or made.shop()
         ranked = rank(kind, settings, catalogue, health=health, demand=demand)
         return assemble(
-            kind, settings, ranked, health=health, demand=demand, source=source, synthetic=True
+            kind,
+            settings,
+            ranked,
+            health=health,
+            demand=demand,
+            source=source,
+            synthetic=True,
+            earlier=earlier,
         )
 
     return make

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dnr_core.api.context import Context, open_context
 from dnr_core.api.look import measure_health, read_comms, resolve_archetype
@@ -15,7 +15,7 @@ from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
-    from dnr_core.model import Archetype
+    from dnr_core.model import Archetype, CommsTables
     from dnr_core.report import Report
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ def run_report(
     batch: bool | None = None,
     scorer: str | None = None,
     no_llm: bool = False,
+    compare_to: Path | str | None = None,
     context: Context | None = None,
     progress: Progress | None = None,
 ) -> Report:
@@ -59,11 +60,14 @@ def run_report(
         batch: classify by one job of the provider's service: half the price, up to a day.
         scorer: name of a scorer.
         no_llm: leave the messages out; themes are marked as skipped.
+        compare_to: folder of an earlier report of the same company: the new one says what is new,
+            better, worse and solved since, and what the fix was worth.
         context: plugins and settings; None opens them.
         progress: what to report to.
 
     Raises:
         WarehouseError, CommsError: what was given cannot be read.
+        InputError: the earlier report is none, damaged, of another company or of no earlier day.
         ConfigError: a name or value that is not allowed.
     """
     from dnr_core import ranking, report
@@ -93,6 +97,15 @@ def run_report(
         raise ConfigError("there is nothing to report on", hint="give --warehouse, --comms or both")
     kind = resolve_archetype(archetype, warehouse, context)
     settings = context.settings
+    earlier = None
+    if compare_to is not None:
+        # Read before anything is measured, so that a wrong folder is told at once.
+        earlier = report.read_earlier(Path(compare_to), kind.name)
+        if out is not None and Path(out).resolve() == Path(compare_to).resolve():
+            raise ConfigError(
+                f"the new report would replace {compare_to}, the one it compares with",
+                hint="give --out another folder",
+            )
     if exports and not no_llm:
         folder = settings.paths.comms / kind.name
         comms = import_comms(folder, slack=slack, mail=mail, nlq=nlq, progress=progress).path
@@ -109,7 +122,12 @@ def run_report(
         from dnr_core.demand import measure_demand
 
         demand = measure_demand(
-            read_comms(comms), kind, settings, context.catalogue, health=health, progress=progress
+            written_before(read_comms(comms), settings.warehouse.as_of),
+            kind,
+            settings,
+            context.catalogue,
+            health=health,
+            progress=progress,
         )
     ranked = ranking.rank(kind, settings, context.catalogue, health=health, demand=demand)
     result = report.assemble(
@@ -120,12 +138,38 @@ def run_report(
         demand=demand,
         source=_source(warehouse, comms),
         synthetic=_is_synthetic(warehouse, comms),
+        earlier=earlier,
     )
     if out is not None:
         result.save(Path(out))
         report.write_index(Path(out).parent)
     _LOG.info("report made", extra={"data": {"archetype": kind.name, "needs": len(ranked.needs)}})
     return result
+
+
+def written_before(messages: CommsTables, as_of: datetime | None) -> CommsTables:
+    """Leave out what was written after the as-of that was given: it was not known then."""
+    if as_of is None:
+        return messages
+    from attrs import evolve
+
+    moment = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+    return evolve(
+        messages,
+        slack=_rows_before(messages.slack, moment),
+        email=_rows_before(messages.email, moment),
+        nlq=_rows_before(messages.nlq, moment),
+    )
+
+
+def _rows_before(rows: Any, moment: datetime) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if "ts" not in rows.schema.names:
+        return rows
+    kind = rows.schema.field("ts").type
+    return rows.filter(pc.field("ts") < pa.scalar(moment, type=kind))
 
 
 def _source(warehouse: Path | str | None, comms: Path | str | None) -> str:

@@ -41,6 +41,8 @@ def _price(
 dnr run-report --warehouse duckdb:///flights.duckdb --archetype flights.yaml
 dnr run-report --warehouse duckdb:///flights.duckdb --archetype flights.yaml --slack export.zip
 dnr run-report --warehouse data/neobank --window all --no-llm
+dnr run-report --warehouse data/neobank --as-of 2025-06-01 --out reports/may --no-llm
+dnr run-report --warehouse data/neobank --compare-to reports/may --no-llm
 dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai --api-cap-usd 0.5 --strict"""
 )
 @click.option("--warehouse", metavar="DIR|URL", help="Folder of Parquet, or a URL of Ibis.")
@@ -71,6 +73,12 @@ dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai 
 )
 @click.option("--scorer", metavar="NAME", help="How needs are weighed.")
 @click.option("--no-llm", is_flag=True, help="Leave the messages out.")
+@click.option(
+    "--compare-to",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Earlier report of the same company: what is new, better, worse and solved.",
+)
 @click.option("--strict", is_flag=True, help="Exit 1 where coverage or budget fell short.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report.")
 @click.pass_obj
@@ -91,6 +99,7 @@ def command(
     batch: bool | None,
     scorer: str | None,
     no_llm: bool,
+    compare_to: Path | None,
     strict: bool,
     out: Path | None,
 ) -> None:
@@ -122,6 +131,7 @@ def command(
         batch=batch,
         scorer=scorer,
         no_llm=no_llm,
+        compare_to=compare_to,
         context=context,
         progress=options.progress(),
     )

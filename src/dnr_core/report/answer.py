@@ -27,6 +27,7 @@ def place_document(context: Context, *, source: str, synthetic: bool) -> dict[st
         "window_days": days,
         "window_days_text": f"{days} days" if days else "",
         "source": source,
+        "currency": context.currency,
         "synthetic": synthetic,
         "seen": _seen(context),
     }

@@ -15,7 +15,9 @@ from dnr_core.model.health import HealthResult
 from dnr_core.model.need import Ranking
 from dnr_core.report.answer import answer_document, footing_document, place_document
 from dnr_core.report.cards import need_document
+from dnr_core.report.compare import as_of, compare_document
 from dnr_core.report.context import Context
+from dnr_core.report.earlier import Earlier
 from dnr_core.report.health_section import health_document, incidents_document
 from dnr_core.report.metric_figures import metric_document
 from dnr_core.report.proof import method_document, proof_document
@@ -94,6 +96,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [self.sentence]
+        if self.document["compare"]:
+            lines.append(self.document["compare"]["sentence"])
         for card in self.document["cards"]:
             money = (card.get("money") or {}).get("text", "money not measured")
             lines.append(
@@ -117,11 +121,15 @@ def assemble(
     demand: DemandResult | None = None,
     source: str = "",
     synthetic: bool = False,
+    earlier: Earlier | None = None,
 ) -> Report:
     """Put everything that a report says into one object.
 
     `source` says where the data lies, for people; it must hold no secret and, for a report that
-    is to repeat on another machine, no path of this one.
+    is to repeat on another machine, no path of this one. `earlier` is a report to compare with.
+
+    Raises:
+        InputError: `earlier` is of the same day or a later one.
     """
     context = Context(archetype, settings, ranking, health, demand)
     needs = [need_document(context, ranked) for ranked in ranking.needs]
@@ -133,6 +141,7 @@ def assemble(
         "place": place_document(context, source=source, synthetic=synthetic),
         "time": _time(context),
         "answer": answer_document(context, needs),
+        "compare": compare_document(context, needs, earlier) if earlier else None,
         "cards": top,
         "hidden": [_hidden(need) for need in needs if need["hidden"]],
         "hidden_under": f"{settings.report.min_confidence:.2f}",
@@ -156,7 +165,9 @@ def assemble(
 def _time(context: Context) -> dict[str, Any]:
     health = context.health
     if health is None:
-        return {"tz": context.archetype.tz or context.settings.warehouse.tz}
+        now = as_of(context)
+        known = {"as_of": now.isoformat()} if now else {}
+        return {"tz": context.archetype.tz or context.settings.warehouse.tz, **known}
     return {
         "tz": health.tz,
         "as_of": health.as_of.isoformat(),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Any
 
-from dnr_core.model.need import RankedNeed
+from dnr_core.model.need import Need, RankedNeed
 from dnr_core.model.themes import THEME_TITLES
 from dnr_core.ranking import at_risk
 from dnr_core.report import facts
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context, anchor
+from dnr_core.report.sides import HALF_80
 
 CLOSE_CALL: float = 0.75
 """A need with less certainty than this is called a close call."""
@@ -41,6 +43,7 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
             "limit": _rounded(need.slo),
             "affected_rows": need.affected_rows,
             "rows": need.rows,
+            **_spread(context, need),
             "affected_text": affected_text(context, ranked),
         },
         "score": _rounded(ranked.score.value),
@@ -65,6 +68,32 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "peak": need.peak.isoformat() if need.peak else None,
         "peak_text": say.day_text(need.peak),
         "days_since_peak": need.days_since_peak,
+    }
+
+
+def _spread(context: Context, need: Need) -> dict[str, float | None]:
+    """Return the affected share with its 80 % range, from how it scatters from day to day.
+
+    Formula: the linearised variance of a ratio of sums over days, `D / (D - 1) * sum((a - r n)^2)
+    / sum(n)^2`, for `a` affected of `n` rows a day and their ratio `r`.
+    """
+    nothing: dict[str, float | None] = {"share": None, "share_low": None, "share_high": None}
+    if context.measures is None or not need.metric:
+        return nothing
+    days = context.measures.window_series(need.table, need.metric)
+    affected, rows = days.numerator.tolist(), days.denominator.tolist()
+    total = sum(rows)
+    if total <= 0:
+        return nothing
+    share = sum(affected) / total
+    half = 0.0
+    if len(rows) > 1:
+        left = sum((a - share * n) ** 2 for a, n in zip(affected, rows, strict=True))
+        half = HALF_80 * sqrt(len(rows) / (len(rows) - 1) * left) / total
+    return {
+        "share": round(share, 9),
+        "share_low": round(max(0.0, share - half), 9),
+        "share_high": round(min(1.0, share + half), 9),
     }
 
 

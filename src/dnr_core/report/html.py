@@ -17,6 +17,7 @@ from dnr_core.report.charts import Charts, all_charts
 from dnr_core.report.svg import Styles, inline
 
 SECTIONS: Final = (
+    ("since", "Changes"),
     ("health", "Health"),
     ("money", "Money"),
     ("themes", "What people ask for"),
@@ -105,12 +106,13 @@ def page(document: Mapping[str, Any], drawings: Drawings | None = None) -> str:
 
     styles = Styles()
     charts = all_charts(document)
-    numbers = {name: place for place, (name, _) in enumerate(SECTIONS, 1)}
-    shown = [
-        (n, name, title)
-        for n, (name, title) in enumerate(SECTIONS, 1)
-        if name != "days" or charts.strips or charts.bars
-    ]
+    empty = {
+        "since": document["compare"] is None,
+        "days": not (charts.strips or charts.bars),
+    }
+    there = [section for section in SECTIONS if not empty.get(section[0])]
+    shown = [(n, name, title) for n, (name, title) in enumerate(there, 1)]
+    numbers = {name: n for n, name, _ in shown}
     figures = _figures(document, charts, drawings or Drawings(), styles)
     css = " ".join(template_text("page.css").split("\n")) + styles.sheet()
     script = template_text("sort.js").strip()

@@ -29,6 +29,7 @@ def exec_summary(document: Document, figures: Sequence[Mapping[str, str]]) -> di
         "place": document["place"],
         "time": document["time"],
         "answer": document["answer"],
+        "compare": document["compare"],
         "needs": document["cards"],
         "hidden": document["hidden"],
         "data_health": {

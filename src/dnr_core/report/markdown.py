@@ -33,6 +33,7 @@ def summary(document: Document) -> str:
         *_head(document),
         *(line for need in document["cards"] for line in _card(need)),
         *_hidden(document),
+        *_compare(document),
         *_health(document),
         *_themes(document),
         *_incidents(document),
@@ -54,6 +55,7 @@ def _head(document: Document) -> list[str]:
         f"**{escaped(document['answer']['sentence'])}**",
         "",
         *([escaped(document["answer"]["beside"]), ""] if document["answer"]["beside"] else []),
+        *([escaped(document["compare"]["sentence"]), ""] if document["compare"] else []),
     ]
 
 
@@ -86,6 +88,35 @@ def _hidden(document: Document) -> list[str]:
         return []
     rows = [f"- {escaped(need['title'])}: {escaped(need['why'])}" for need in document["hidden"]]
     return ["## Hidden for low confidence", "", *rows, ""]
+
+
+def _compare(document: Document) -> list[str]:
+    compare = document["compare"]
+    if not compare:
+        return []
+    rows = [
+        [
+            row["title"],
+            f"{row['sign']} {row['word']}",
+            _at(row["then"]),
+            _at(row["now"]),
+            row["worth_text"],
+        ]
+        for row in compare["rows"]
+    ]
+    left = compare["left_out"]
+    return [
+        f"## Since {escaped(compare['then'])}",
+        "",
+        *table(["Need", "Change", "Then", "Now", "Worth"], rows),
+        *([f"And {left} more, of less money.", ""] if left else []),
+        *(f"- {escaped(note)}" for note in compare["notes"]),
+        "",
+    ]
+
+
+def _at(side: Document) -> str:
+    return ", ".join(part for part in (side["text"], side["money_text"]) if part)
 
 
 def _health(document: Document) -> list[str]:
