@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -26,24 +26,3 @@ def company() -> Callable[..., Company]:
         return Company(**(values | changes))  # type: ignore[arg-type]
 
     return make
-
-
-@pytest.fixture
-def chi_square() -> Callable[[Sequence[int], Sequence[float]], float]:
-    """How many standard deviations a chi-square of counts lies above its mean (0 is typical).
-
-    The Wilson-Hilferty transformation of the statistic, so that no table of critical values is
-    needed: above 4 the counts do not come from those shares.
-    """
-
-    def deviations(counts: Sequence[int], shares: Sequence[float]) -> float:
-        total, whole = sum(counts), sum(shares)
-        terms = [
-            (count - total * share / whole) ** 2 / (total * share / whole)
-            for count, share in zip(counts, shares, strict=True)
-        ]
-        freedom = len(counts) - 1
-        spread = 2 / (9 * freedom)
-        return float(((sum(terms) / freedom) ** (1 / 3) - (1 - spread)) / spread**0.5)
-
-    return deviations

@@ -7,12 +7,10 @@ import pytest
 from attrs import evolve
 
 from dnr_core.model import CheckContext, load
-from dnr_core.synth import expected_shares
 from dnr_marketplace.archetype import CHECKS, MARKETPLACE
 from dnr_marketplace.catalogue import FEE_BPS, LEAVES
 from dnr_marketplace.guardrails import evening_window
 from dnr_marketplace.settings import EveningSettings
-from dnr_marketplace.trading import LINES_PERMILLE, SHOPPING
 
 MONTHS = tuple(range(2024 * 12, 2025 * 12 + 6))
 
@@ -56,15 +54,10 @@ def test_an_order_has_one_seller_and_one_payment_on_its_day(market) -> None:
     ) == [(market.one("SELECT count(*) FROM fact_order"),) * 3]
 
 
-def test_lines_and_quantities_have_their_mix(market, chi_square) -> None:
-    """One to five lines an order in their shares (chi-square), 1.8 on average."""
-    told = market.all(
-        "SELECT n, count(*) FROM (SELECT count(*) AS n FROM fact_order_item GROUP BY order_id)"
-        " GROUP BY 1 ORDER BY 1"
-    )
-    assert abs(chi_square([count for _, count in told], LINES_PERMILLE)) < 4
-    mean = sum(n * count for n, count in told) / sum(count for _, count in told)
-    assert mean == pytest.approx(1.8, abs=0.03)
+def test_an_order_has_nearly_two_lines(market) -> None:
+    """1.8 lines an order on average (their mix is tested with the distributions)."""
+    lines = market.one("SELECT count(*) / count(DISTINCT order_id) FROM fact_order_item")
+    assert lines == pytest.approx(1.8, abs=0.03)
 
 
 def test_take_rate_is_twelve_percent(market) -> None:
@@ -82,15 +75,6 @@ def test_take_rate_is_twelve_percent(market) -> None:
     )
     assert len(told) > 30
     assert all(abs(bps - int(FEE_BPS[category - 11])) <= 1 for category, bps in told)
-
-
-def test_orders_follow_weekdays_and_hours(market, chi_square) -> None:
-    """Local weekdays and hours have the shares of their rates (chi-square)."""
-    time = local("order_time")
-    for part, column in (("weekday", f"isodow({time}) - 1"), ("hour", f"hour({time})")):
-        told = market.all(f"SELECT {column}, count(*) FROM fact_order GROUP BY 1 ORDER BY 1")
-        shares = expected_shares(market.company, SHOPPING, part)
-        assert abs(chi_square([n for _, n in told], shares)) < 4
 
 
 def test_weekends_are_busier_and_evenings_busiest(market) -> None:
@@ -134,19 +118,6 @@ def test_categories_and_sellers_are_popular_by_zipf(market) -> None:
            SELECT sum(n) FILTER (rank <= 10) / sum(n) FROM r"""
     )
     assert 0.08 < share < 0.35
-
-
-def test_prices_have_their_category_medians(market) -> None:
-    """Electronics cost several times what books cost, as their medians say."""
-    told = dict(
-        market.all(
-            """SELECT top.name, median(price_cents) FROM dim_listing
-               JOIN dim_category leaf USING (category_id)
-               JOIN dim_category top ON leaf.parent_id = top.category_id GROUP BY 1"""
-        )
-    )
-    assert len(told) == 10
-    assert 4 < told["Electronics"] / told["Books"] < 9
 
 
 def guardrail(market, clock_of, settings=None):

@@ -20,16 +20,7 @@ def local(column: str) -> str:
     return f"timezone('{TZ}', timezone('UTC', {column}))"
 
 
-def rows(company) -> dict[str, list]:
-    made: dict[str, list] = {}
-    for family in load(MARKETPLACE.synthesis).families:
-        for chunk in range(family.chunks(company)):
-            for name, batch in family.generate(company, chunk).items():
-                made.setdefault(name, []).append(batch)
-    return made
-
-
-def counts(company) -> dict[str, int]:
+def counts(rows, company) -> dict[str, int]:
     return {name: sum(b.num_rows for b in batches) for name, batches in rows(company).items()}
 
 
@@ -56,18 +47,18 @@ def test_the_archetype_is_sound() -> None:
 
 
 @pytest.mark.parametrize("scale", [0.05, 0.01])
-def test_volumes(tiny, scale: float) -> None:
+def test_volumes(rows, tiny, scale: float) -> None:
     """Every table has its volume within 10 %; categories do not scale."""
-    made = counts(evolve(tiny, scale=scale))
+    made = counts(rows, evolve(tiny, scale=scale))
     for name, volume in MARKETPLACE.volumes.items():
         wanted = volume if name in MARKETPLACE.fixed_tables else volume * scale
         assert made[name] == pytest.approx(wanted, rel=0.1)
 
 
 @pytest.mark.parametrize("scale", [0.0001, 1e-7])
-def test_there_is_one_of_everything(tiny, scale: float) -> None:
+def test_there_is_one_of_everything(rows, tiny, scale: float) -> None:
     """However small the company, no table is empty, and all 90 categories are there."""
-    made = counts(evolve(tiny, scale=scale))
+    made = counts(rows, evolve(tiny, scale=scale))
     assert set(made) == set(MARKETPLACE.schema.names)
     assert min(made.values()) >= 1
     assert made["dim_category"] == 90
@@ -107,7 +98,7 @@ def test_every_key_finds_its_parent_in_time(market, joined: str, good: str) -> N
 
 @pytest.mark.parametrize("scale", [0.005, 0.0005, 0.00001])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_small_companies_are_clean_too(tiny, scale: float, seed: int) -> None:
+def test_small_companies_are_clean_too(rows, tiny, scale: float, seed: int) -> None:
     """At sizes where hardly anybody is there, keys still resolve in time."""
     raw = duckdb.connect(":memory:")
     raw.execute("SET TimeZone = 'UTC'")
@@ -261,7 +252,7 @@ def test_a_chunk_is_the_same_in_any_order(tiny) -> None:
             assert again[table].equals(forward[number][table])
 
 
-def test_values_hold_across_versions(tiny) -> None:
+def test_values_hold_across_versions(rows, tiny) -> None:
     """The values of a small marketplace, hashed; a change means that every company changes."""
     digest = hashlib.sha256()
     for name, batches in rows(evolve(tiny, scale=0.001, snapshot_days=3)).items():
@@ -272,7 +263,7 @@ def test_values_hold_across_versions(tiny) -> None:
 
 
 @pytest.mark.parametrize("tz", ["Asia/Kolkata", "Australia/Lord_Howe"])
-def test_other_zones_keep_their_days(tiny, tz: str) -> None:
+def test_other_zones_keep_their_days(rows, tiny, tz: str) -> None:
     """In zones with half-hour offsets and switches, payments stay on their order's local day."""
     from datetime import UTC, datetime
     from zoneinfo import ZoneInfo

@@ -6,24 +6,14 @@ import pytest
 from attrs import evolve
 
 from dnr_core.model import CheckContext, load
-from dnr_core.synth import expected_shares
 from dnr_neobank.archetype import CHECKS, NEOBANK
 from dnr_neobank.guardrails import invoice_aggregates
-from dnr_neobank.merchants import MCCS, SECTORS
+from dnr_neobank.merchants import MCCS
 from dnr_neobank.people import PREMIUM_CENTS
 from dnr_neobank.settings import InvoiceSettings
-from dnr_neobank.spending import AUTH_PERMILLE, SPENDING
-from dnr_neobank.tables import AUTH_RESULTS, CHANNELS
 
 LOCAL = "timezone('America/Los_Angeles', timezone('UTC', event_time))"
 MONTHS = tuple(range(2024 * 12, 2025 * 12 + 6))
-
-
-def test_authorisations_have_their_mix(bank, chi_square) -> None:
-    """96.5 % are captured, the others in their shares (chi-square)."""
-    told = dict(bank.all("SELECT auth_result, count(*) FROM fact_card_transaction GROUP BY 1"))
-    assert abs(chi_square([told[name] for name in AUTH_RESULTS], AUTH_PERMILLE)) < 4
-    assert told["captured"] / sum(told.values()) == pytest.approx(0.965, abs=0.01)
 
 
 def test_interchange_means_one_and_a_half_percent(bank) -> None:
@@ -42,55 +32,18 @@ def test_interchange_means_one_and_a_half_percent(bank) -> None:
     assert len(told) == len(MCCS) == 40
 
 
-def test_sectors_have_their_share_amounts_and_channels(bank, chi_square) -> None:
-    """Each sector has its share of swipes, its median amount and its channel mix."""
-    sector_of = {mcc.code: mcc.sector for mcc in MCCS}
-    bank_sectors = ", ".join(f"({code}, {sector})" for code, sector in sector_of.items())
+def test_sectors_have_their_share_of_swipes(bank) -> None:
+    """Each of the 8 sectors has its share of swipes within 1.2 points, the first merchant included."""
+    sector_of = ", ".join(f"({mcc.code}, {mcc.sector})" for mcc in MCCS)
     found = bank.all(
-        f"""SELECT s.sector, count(*), median(amount_cents),
-                   quantile_cont(ln(amount_cents), 0.8413) - quantile_cont(ln(amount_cents), 0.5)
+        f"""SELECT s.sector, count(*) / sum(count(*)) OVER ()
             FROM fact_card_transaction JOIN dim_merchant USING (merchant_id)
-            JOIN (VALUES {bank_sectors}) s(mcc, sector) USING (mcc) GROUP BY 1 ORDER BY 1"""
+            JOIN (VALUES {sector_of}) s(mcc, sector) USING (mcc) GROUP BY 1 ORDER BY 1"""
     )
-    total = sum(row[1] for row in found)
-    for number, rows, median, spread in found:
+    assert [number for number, _ in found] == list(range(8))
+    for number, part in found:
         share = sum(mcc.permille for mcc in MCCS if mcc.sector == number) / 1000
-        assert rows / total == pytest.approx(share, abs=0.012)
-        error = 1.2533 * SECTORS[number].sigma_permille / 1000 / rows**0.5
-        assert median == pytest.approx(SECTORS[number].median_cents, rel=5 * error)
-        assert spread == pytest.approx(SECTORS[number].sigma_permille / 1000, rel=0.04)
-    channels = bank.all(
-        f"""SELECT s.sector, channel, count(*)
-            FROM fact_card_transaction JOIN dim_merchant USING (merchant_id)
-            JOIN (VALUES {bank_sectors}) s(mcc, sector) USING (mcc) GROUP BY 1, 2"""
-    )
-    counts = {(sector, channel): n for sector, channel, n in channels}
-    for number, sector in enumerate(SECTORS):
-        kept = [(c, w) for c, w in zip(CHANNELS, sector.channels, strict=True) if w]
-        told = [counts.get((number, channel), 0) for channel, _ in kept]
-        assert abs(chi_square(told, [weight for _, weight in kept])) < 4
-
-
-def test_merchants_are_popular_by_zipf(bank) -> None:
-    """The first merchant has twice the swipes of the second and ten times those of the tenth."""
-    counts = [
-        n
-        for (n,) in bank.all(
-            "SELECT count(*) AS n FROM fact_card_transaction GROUP BY merchant_id ORDER BY n DESC"
-        )
-    ]
-    for rank in (2, 5, 10, 50):
-        assert counts[0] / counts[rank - 1] == pytest.approx(rank, rel=0.08)
-
-
-def test_spending_follows_weekdays_and_hours(bank, chi_square) -> None:
-    """Local weekdays and hours have the shares of their rates (chi-square)."""
-    for part, column in (("weekday", f"isodow({LOCAL}) - 1"), ("hour", f"hour({LOCAL})")):
-        told = bank.all(
-            f"SELECT {column}, count(*) FROM fact_card_transaction GROUP BY 1 ORDER BY 1"
-        )
-        shares = expected_shares(bank.company, SPENDING, part)
-        assert abs(chi_square([n for _, n in told], shares)) < 4
+        assert part == pytest.approx(share, abs=0.012)
 
 
 def test_some_cards_are_used_daily_and_some_hardly(bank) -> None:
