@@ -45,6 +45,16 @@ def week(talk):
     return talk
 
 
+def test_the_talk_is_read_once_for_all_that_is_asked(week, company, settings, player, monkeypatch):
+    """However many parts the items are asked in, their result is that of one part."""
+    whole = measure_demand(week.tables(), company, settings(), player().catalogue)
+    monkeypatch.setattr("dnr_core.demand.ask.PART_ITEMS", 7)
+    parts = measure_demand(week.tables(), company, settings(), player().catalogue)
+    assert parts.predictions.equals(whole.predictions)
+    assert parts.items.equals(whole.items)
+    assert parts.entities.equals(whole.entities)
+
+
 def test_every_item_has_a_prediction(week, company, settings, player):
     """Dropped, decided and all: predictions hold each item once, sorted by source and id."""
     provider = player()

@@ -95,3 +95,10 @@ def test_a_quote_shows_no_address_and_no_number():
     assert "corp.example" not in shown
     assert not any(character.isdigit() for character in shown)
     assert len(shown) <= 161
+
+
+@settings(max_examples=300)
+@given(st.text(st.characters(max_codepoint=127), max_size=60))
+def test_plain_ascii_is_read_as_all_text_is(text):
+    """What is quickly read comes out as it would beside a letter that is not ASCII."""
+    assert f"é {plain_line(text)}".strip() == plain_line(f"é {text}")

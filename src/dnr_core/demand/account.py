@@ -25,24 +25,23 @@ def coverage_of(
     floor_pct: float,
 ) -> tuple[SourceCoverage, ...]:
     """Return, for each source that has items, how much of it was decided."""
-    sources = predictions["source"].to_pylist()
-    decided = predictions["decided_by"].to_pylist()
+    counts = _counts(predictions, "source", "decided_by")
     found = []
     for source in SOURCES:
-        own = [by for by, of in zip(decided, sources, strict=True) if of == source]
+        own = {by: count for (of, by), count in counts.items() if of == source}
         if not own:
             continue
         run = runs.get(source, SourceRun(0))
-        settled = sum(by in _DECIDED for by in own)
+        settled = sum(count for by, count in own.items() if by in _DECIDED)
         found.append(
             SourceCoverage(
                 source=source,
-                items=len(own),
+                items=sum(own.values()),
                 kept=run.wanted,
                 sampled=run.sampled,
                 decided=settled,
                 weight=weights[source],
-                below_floor=100 * settled < floor_pct * len(own),
+                below_floor=100 * settled < floor_pct * sum(own.values()),
                 partial=bool(run.failed or run.stopped),
                 stopped=run.stopped,
             )
@@ -103,19 +102,28 @@ def account(
     }
 
 
+def _counts(table: pa.Table, *names: str) -> dict[tuple[Any, ...], int]:
+    """Return the rows of each combination of values, counted without a Python object a row."""
+    counted = table.select(names).group_by(list(names)).aggregate([([], "count_all")])
+    columns = [counted[name].to_pylist() for name in (*names, "count_all")]
+    return {tuple(values): count for *values, count in zip(*columns, strict=True)}
+
+
 def _by_bucket(predictions: pa.Table, items: pa.Table) -> dict[str, dict[str, Any]]:
     counts: dict[str, dict[str, list[int]]] = {}
-    for source, bucket, kept_by, decided in zip(
-        items["source"].to_pylist(),
-        items["bucket"].to_pylist(),
-        items["kept_by"].to_pylist(),
-        predictions["decided_by"].to_pylist(),
-        strict=True,
-    ):
+    told = pa.table(
+        {
+            "source": items["source"],
+            "bucket": items["bucket"],
+            "kept_by": items["kept_by"],
+            "decided_by": predictions["decided_by"],
+        }
+    )
+    for (source, bucket, kept_by, decided), count in _counts(told, *told.column_names).items():
         row = counts.setdefault(source, {}).setdefault(bucket, [0, 0, 0])
-        row[0] += 1
-        row[1] += bool(kept_by) or source == "nlq"
-        row[2] += decided in _DECIDED
+        row[0] += count
+        row[1] += count * (bool(kept_by) or source == "nlq")
+        row[2] += count * (decided in _DECIDED)
     return {
         source: {
             bucket: {"items": n, "kept": kept, "decided": decided, "coverage": decided / n}
@@ -144,12 +152,7 @@ def notes_of(
             notes.append(f"{name}: asking stopped early ({found.stopped.replace('_', ' ')})")
         elif found.partial:
             notes.append(f"{name}: some calls failed after all retries")
-    fallback = sum(
-        kept == "fallback" and by == "not_sampled"
-        for kept, by in zip(
-            predictions["kept_by"].to_pylist(), predictions["decided_by"].to_pylist(), strict=True
-        )
-    )
+    fallback = _counts(predictions, "kept_by", "decided_by").get(("fallback", "not_sampled"), 0)
     if fallback:
         notes.append(f"{fallback:,} items without clear data words did not fit the budget")
     return tuple(notes)

@@ -38,8 +38,11 @@ SELECT message_id AS item_id, coalesce(thread_id, message_id) AS thread_id,
 FROM email WHERE message_id IS NOT NULL;
 
 CREATE TEMP VIEW messages AS
-SELECT 'slack' AS source, * FROM slack_talk UNION ALL SELECT 'email', * FROM email_talk
+SELECT 'slack' AS source, * FROM slack_talk UNION ALL SELECT 'email', * FROM email_talk;
+
+CREATE TEMP VIEW texts AS FROM messages
 """
+"""`texts` is where the messages of chosen items are read from, see `read.hold_texts`."""
 
 _QUERIES: Final = f"""
 CREATE TEMP VIEW queries AS

@@ -26,6 +26,7 @@ _ANSWER_TABLES: Final = 1
 are where it was looked for."""
 _FENCE: Final = "```"
 _IDENTIFIER: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
+_WORD: Final = re.compile(r"[^\W\d]\w*")
 
 
 @frozen
@@ -50,6 +51,11 @@ class Dictionary:
     """By column that nobody writes by chance (an underscore or a digit in it), who has it."""
     phrases: Mapping[str, str] = field(factory=dict)
     """Table names that are no identifiers ("order lines")."""
+
+    def says_nothing(self, lowered: str) -> bool:
+        """Return True where no word of the text is a name of a table, or of a column with owners."""
+        words = set(_WORD.findall(lowered))
+        return words.isdisjoint(self.tables) and words.isdisjoint(self.owners)
 
     @classmethod
     def of(cls, schema: Schema) -> Dictionary:
@@ -83,6 +89,9 @@ def by_rule(texts: Iterable[tuple[str, str]], dictionary: Dictionary) -> tuple[M
     for message_id, text in texts:
         words, *blocks = text.split(_FENCE)
         lowered = " ".join([words, *blocks[1::2]]).lower()
+        # Most messages name nothing, which one pass over their words tells.
+        if not blocks and not dictionary.phrases and dictionary.says_nothing(lowered):
+            continue
         for code in blocks[::2]:
             for mention in read_first(code, message_id, dictionary):
                 _add(tables, mention.table, message_id)

@@ -20,8 +20,8 @@ from dnr_core.demand.corpus import open_corpus
 from dnr_core.demand.entities import Dictionary, Mention
 from dnr_core.demand.lexicon import build_lexicon
 from dnr_core.demand.naming import name_entities
-from dnr_core.demand.prefilter import all_items, prefilter
-from dnr_core.demand.read import Item, kept_items
+from dnr_core.demand.prefilter import all_items, let_go, prefilter
+from dnr_core.demand.read import Item, hold_texts, kept_items
 from dnr_core.demand.result import (
     demand_items,
     entity_rows,
@@ -101,7 +101,9 @@ def measure_demand(
             incidents=health.incidents if health else (),
         )
         items = all_items(connection)
+        let_go(connection)
         kept = kept_items(items)
+        hold_texts(connection, kept)
         weights = _source_weights(items, settings)
         budget = Budget(settings.classification.api_cap_usd, price)
         asked = Asker(
@@ -194,8 +196,9 @@ def _batch_price(provider: Provider) -> Price:
 
 
 def _source_weights(items: pa.Table, settings: Settings) -> dict[str, float]:
-    present = items["source"].to_pylist()
-    volumes: dict[str, int] = {source: present.count(source) for source in SOURCES}
+    counted = pc.value_counts(items["source"]).to_pylist()
+    present = {row["values"]: row["counts"] for row in counted}
+    volumes: dict[str, int] = {source: present.get(source, 0) for source in SOURCES}
     return source_weights(
         settings.report.demand_base_weights, volumes, settings.report.demand_weight_caps
     )

@@ -131,6 +131,14 @@ def all_items(connection: duckdb.DuckDBPyConnection) -> pa.Table:
     )
 
 
+def let_go(connection: duckdb.DuckDBPyConnection) -> None:
+    """Drop `items` and what it is made of, once it was read: it takes as much memory again."""
+    connection.execute("DROP VIEW items")
+    for source in FILTERED:
+        for table in ("firsts", "scored"):
+            connection.execute(f"DROP TABLE {source}_{table}")
+
+
 def term_rows(lexicon: Lexicon) -> pa.Table:
     """Return the lexicon as rows: term, rank, group, weights at the root and in replies, reason.
 

@@ -25,7 +25,7 @@ _EPOCH: Final = date(1970, 1, 1)
 _MESSAGES: Final = f"""
 WITH chosen AS (
   SELECT source, item_id, message_id, ts, user_id, left(text, $most) AS text
-  FROM messages SEMI JOIN wanted USING (source, item_id)
+  FROM texts SEMI JOIN wanted USING (source, item_id)
 ), found AS (
   SELECT item_id, message_id, unnest(regexp_extract_all(text, $pattern, 0, 'i')) AS hit
   FROM chosen
@@ -103,6 +103,21 @@ def kept_items(table: pa.Table) -> list[Item]:
     chosen = table.select(names).take(pa.array(kept, pa.int64()))
     columns = [chosen[name].to_pylist() for name in names]
     return [Item(row, *values) for row, *values in zip(kept, *columns, strict=True)]
+
+
+_HOLD: Final = (
+    """CREATE TEMP TABLE held_texts AS
+    SELECT source, item_id, message_id, ts, user_id, left(text, $most) AS text
+    FROM messages SEMI JOIN wanted USING (source, item_id)""",
+    "CREATE OR REPLACE TEMP VIEW texts AS FROM held_texts",
+)
+
+
+def hold_texts(connection: duckdb.DuckDBPyConnection, items: Sequence[Item]) -> None:
+    """Read the messages of all items that may be asked about, once: the talk may be long."""
+    with registered(connection, wanted=_wanted(items)):
+        connection.execute(_HOLD[0], {"most": MOST_CHARACTERS})
+    connection.execute(_HOLD[1])
 
 
 def item_texts(

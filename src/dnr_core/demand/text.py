@@ -10,6 +10,7 @@ from dnr_core.comms.redact import clean, redact
 MOST_CHARACTERS: Final = 16_000
 """Of a longer message only its beginning is read: a pack holds less than that."""
 
+_LINES: Final = {ord("\n"): " ", ord("\t"): " "}
 _BLANKS: Final = re.compile(r"\s+")
 # Characters that show nothing or turn the reading direction. `clean` drops control characters.
 _UNSEEN: Final = re.compile(
@@ -23,7 +24,11 @@ def plain_line(text: str) -> str:
 
     A line break inside a message becomes a blank, so that no message can look like two.
     """
-    return _BLANKS.sub(" ", _UNSEEN.sub("", clean(text[:MOST_CHARACTERS]))).strip()
+    text = text[:MOST_CHARACTERS]
+    # Nearly all messages are plain ASCII: the same in a tenth of the time.
+    if text.isascii() and text.translate(_LINES).isprintable():
+        return " ".join(text.split())
+    return _BLANKS.sub(" ", _UNSEEN.sub("", clean(text))).strip()
 
 
 def tokens_about(text: str) -> int:
