@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dnr_core.model import DefectKind, Schema, Table
+from dnr_core.model import DefectKind, Option, Schema, Table
 
 
 def required_keys(schema: Schema, table: Table) -> tuple[str, ...]:
@@ -29,6 +29,26 @@ def load_time(schema: Schema, table: Table) -> tuple[str, ...]:
     """Return the load time, for tables that have one."""
     del schema
     return (table.loaded_at,) if table.loaded_at else ()
+
+
+def awaited(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the load time of tables to which others with a load time point."""
+    children = any(child.loaded_at for child in schema.children(table.name))
+    return (table.loaded_at,) if table.loaded_at and children and table.primary_key else ()
+
+
+def leaves(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return the columns of facts whose rows can go without leaving orphans behind."""
+    leaf = table.kind == "fact" and table.event_time and not schema.children(table.name)
+    return table.column_names if leaf else ()
+
+
+def of_the_day(schema: Schema, table: Table) -> tuple[str, ...]:
+    """Return what a daily snapshot says of its keys."""
+    del schema
+    if table.snapshot_day is None:
+        return ()
+    return tuple(name for name in table.column_names if name not in table.business_key)
 
 
 def _loose(table: Table) -> set[str]:
@@ -61,6 +81,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         takes_codes=True,
         targets=required_keys,
         nulls_keys=True,
+        options=(),
     ),
     DefectKind(
         name="fk_failure",
@@ -71,6 +92,9 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         takes_codes=True,
         targets=simple_keys,
         denominator="keyed_rows",
+        options=(
+            Option("temporal_share", 0.3, 0, 1, "share of them whose parent exists and came later"),
+        ),
     ),
     DefectKind(
         name="duplicate",
@@ -81,6 +105,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         takes_codes=True,
         stage="copies",
         targets=identity,
+        options=(),
     ),
     DefectKind(
         name="null_spike",
@@ -92,6 +117,9 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         dated=True,
         targets=required_keys,
         nulls_keys=True,
+        breaks="required_keys",
+        size=Option("size", 0.1, 0.001, 0.4, "share of nulls that comes on top for a while"),
+        options=(),
     ),
     DefectKind(
         name="lag_surge",
@@ -103,6 +131,10 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         dated=True,
         stage="loads",
         targets=load_time,
+        breaks="loads",
+        row_share=0.3,
+        size=Option("size", 6, 1, 100, "what the lag is multiplied by"),
+        options=(),
     ),
     DefectKind(
         name="write_gap",
@@ -115,6 +147,10 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         stage="loads",
         selects="loads",
         targets=load_time,
+        breaks="loads",
+        row_share=1.0,
+        size=Option("size", 6, 0, 1000, "hours without loads, as `hours` says"),
+        options=(),
     ),
     DefectKind(
         name="value_drift",
@@ -127,6 +163,9 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         targets=numbers,
         exclusive=False,
         finds="dnr_core.builtin.kinds.values:far_from_usual",
+        row_share=1.0,
+        size=Option("size", 100, 0.000001, 1_000_000, "what values are multiplied by"),
+        options=(),
     ),
     DefectKind(
         name="category_typo",
@@ -138,5 +177,55 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         targets=categories,
         exclusive=False,
         finds="dnr_core.builtin.kinds.values:not_allowed",
+        options=(),
+    ),
+    DefectKind(
+        name="late_parent",
+        title="Parents loaded after their children",
+        theme="join_keys_orphans",
+        metric=None,
+        apply="dnr_core.builtin.kinds.parents:come_late",
+        takes_codes=True,
+        stage="loads",
+        targets=awaited,
+        exclusive=False,
+        after_children=True,
+        finds="dnr_core.builtin.kinds.parents:later_than_children",
+        options=(
+            Option(
+                "least_hours", 12, 12, 1000, "a late parent comes so long after its first child"
+            ),
+            Option("most_hours", 48, 13, 2000, "and at most so long"),
+        ),
+    ),
+    DefectKind(
+        name="truncated_day",
+        title="Days that lost their last hours",
+        theme="freshness_ingest_lag",
+        metric=None,
+        apply="dnr_core.builtin.kinds.days:cut_off",
+        takes_codes=True,
+        dated=True,
+        stage="removals",
+        targets=leaves,
+        finds="dnr_core.builtin.kinds.days:long_silence",
+        breaks="rows",
+        size=Option("size", 1, 0.001, 1, "share of the rows from that hour on that is lost"),
+        options=(),
+    ),
+    DefectKind(
+        name="stale_snapshot",
+        title="Snapshots that repeat an earlier day",
+        theme="freshness_ingest_lag",
+        metric=None,
+        apply="dnr_core.builtin.kinds.days:stand_still",
+        dated=True,
+        targets=of_the_day,
+        exclusive=False,
+        finds="dnr_core.builtin.kinds.days:days_like_before",
+        breaks="days",
+        row_share=1.0,
+        size=Option("size", 1, 1, 60, "how many days older the values are", whole=True),
+        options=(),
     ),
 )

@@ -12,8 +12,22 @@ from dnr_core.model.archetype import (
 )
 from dnr_core.model.check import Check, CheckContext, CheckResult
 from dnr_core.model.comms import CommsStyle, CommsTables
-from dnr_core.model.corruption import CellChange, DefectOutcome, DefectTask, RowCopies
-from dnr_core.model.defect import DefectKind, DefectProfile, DefectRate, IncidentRate, LagProfile
+from dnr_core.model.corruption import (
+    CellChange,
+    DefectOutcome,
+    DefectTask,
+    RowCopies,
+    RowRemovals,
+)
+from dnr_core.model.defect import (
+    Breaks,
+    DefectKind,
+    DefectProfile,
+    DefectRate,
+    IncidentRate,
+    LagProfile,
+    Option,
+)
 from dnr_core.model.demand import DemandResult, SourceCoverage, ThemeShare
 from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured, SloVerdict
 from dnr_core.model.incident import Incident
@@ -40,6 +54,7 @@ __all__ = [
     "Amount",
     "Archetype",
     "BatchProvider",
+    "Breaks",
     "CellChange",
     "Check",
     "CheckContext",
@@ -71,6 +86,7 @@ __all__ = [
     "LagProfile",
     "Need",
     "NotMeasured",
+    "Option",
     "Parent",
     "Price",
     "Provider",
@@ -82,6 +98,7 @@ __all__ = [
     "Request",
     "RevenueStream",
     "RowCopies",
+    "RowRemovals",
     "Schema",
     "Score",
     "Scorer",

@@ -49,11 +49,20 @@ class RowCopies:
 
 
 @frozen
+class RowRemovals:
+    """Rows (each once) that are missing from the finished table. The ledger keeps their content."""
+
+    rows: Indices
+    subkind: str = "removed"
+
+
+@frozen
 class DefectOutcome:
     """What a kind did to its rows."""
 
     changes: Sequence[CellChange] = ()
     copies: Sequence[RowCopies] = ()
+    removals: Sequence[RowRemovals] = ()
 
 
 @frozen
@@ -84,6 +93,17 @@ class DefectTask:
     parent_times: Callable[[ForeignKey], tuple[Indices, Flags] | None]
     """For each row the time of its clean parent, and whether it is known: parents of the same
     family lie in the same chunk. None where the parent is made elsewhere."""
+    child_loads: Callable[[], tuple[Indices, Flags]]
+    """For each row when the first of its children was loaded (in the finished tables of this chunk,
+    children that happened before it aside), and whether it has any."""
+    chunk: int
+    """The chunk's number in its family."""
+    elsewhere: Callable[[int], pa.Table | None]
+    """The clean rows of this table in another chunk of the family; None where there is no such one.
+    They are made anew at each call."""
+    shared: dict[Any, Any]
+    """Kept for as long as this process makes the company: for what every chunk would find out
+    again and depends on the company alone. Keys of yours begin with your kind's name."""
     rounded: Callable[[Fraction, str], int]
     """Round a number of rows up or down, without bias over the chunks; the text names what for."""
 

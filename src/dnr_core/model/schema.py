@@ -119,6 +119,14 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def snapshot_day(self) -> str | None:
+        """The column that says of which local day a snapshot's row is: the first date of its key."""
+        if self.kind != "snapshot":
+            return None
+        days = (c.name for c in self.columns if c.type == "date" and c.name in self.business_key)
+        return next(days, None)
+
+    @property
     def required_keys(self) -> tuple[str, ...]:
         """Columns whose nulls count as key nulls: those of the required foreign keys, once each."""
         return tuple(
@@ -149,6 +157,14 @@ class Schema:
     def names(self) -> tuple[str, ...]:
         """Table names in order."""
         return tuple(table.name for table in self.tables)
+
+    def children(self, table: str) -> tuple[Table, ...]:
+        """Return the tables that point to a table's rows, itself aside."""
+        return tuple(
+            other
+            for other in self.tables
+            if other.name != table and any(key.to == table for key in other.foreign_keys)
+        )
 
     @property
     def facts(self) -> tuple[Table, ...]:

@@ -8,18 +8,19 @@ denominator of "keyed_rows": there it is M less those rows, the dated ones among
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dnr_core.errors import ConfigError
 from dnr_core.model import Table
 from dnr_core.synth.draw import Flags, Indices
-from dnr_core.warehouse.plan import Plan, Target
+from dnr_core.warehouse.incidents import period_of
+from dnr_core.warehouse.mix import Target
 
 Window = tuple[int, int]
 
@@ -50,30 +51,29 @@ def has_values(table: Table, clean: pa.Table, columns: Iterable[str]) -> Flags |
     return flags
 
 
-def segment(plan: Plan, target: Target, clean: pa.Table, event_us: Indices | None) -> Flags | None:
-    """Return the rows that a rate is for, by its options `where`, `from` and `until`; None means all.
+def segment(
+    options: Mapping[str, Any], clean: pa.Table, event_us: Indices | None, tz: str
+) -> Flags | None:
+    """Return the rows that the options `where`, `from` and `until` are about; None means all.
 
-    Raises:
-        ConfigError: a period is asked for on a table that has no event time.
+    Planning has seen that the columns are there, and a time where a period is asked for.
     """
-    options = target.rate.options
-    where = f"profile {plan.profile.name!r}, {target.kind.name} on {target.table}"
     flags: Flags | None = None
     for name, wanted in dict(options.get("where", {})).items():
         if name not in clean.column_names:
-            # Planning has seen that a table has it; another table that has not is not for the rate.
+            # Another table of the rate has it; this one is not meant.
             return np.zeros(clean.num_rows, dtype=np.bool_)
         values = clean.column(name)
         allowed = wanted if isinstance(wanted, list | tuple) else [wanted]
         here = pc.is_in(values, value_set=pa.array(allowed).cast(values.type))
         found = here.combine_chunks().to_numpy(zero_copy_only=False)
         flags = found if flags is None else flags & found
-    if "from" in options or "until" in options:
-        if event_us is None:
-            raise ConfigError(f"{where}: the table has no event time for a period")
-        low = micros(options["from"]) if "from" in options else -(1 << 62)
-        high = micros(options["until"]) if "until" in options else 1 << 62
-        found = inside(event_us, (low, high))
+    low, high = period_of(options, tz)
+    if (low or high) and event_us is not None:
+        found = inside(
+            event_us,
+            (micros(low) if low else -(1 << 62), micros(high) if high else 1 << 62),
+        )
         flags = found if flags is None else flags & found
     return flags
 

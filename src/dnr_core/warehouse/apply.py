@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
 from attrs import frozen
 
-from dnr_core.model import CellChange, DefectKind, Incident
+from dnr_core.model import CellChange, DefectKind, Incident, Schema
 from dnr_core.synth.draw import Flags, Indices, choose, exactly
 from dnr_core.warehouse.allot import (
     has_values,
@@ -18,9 +18,10 @@ from dnr_core.warehouse.allot import (
     segment,
     wanted_rows,
 )
-from dnr_core.warehouse.incidents import rate_of, row_share
+from dnr_core.warehouse.incidents import row_share
 from dnr_core.warehouse.lag import base_lag_us
-from dnr_core.warehouse.plan import Plan, Target
+from dnr_core.warehouse.mix import Target
+from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import LEDGER_SCHEMA, Tally
 from dnr_core.warehouse.work import Work, event_times, instants, times_us
 
@@ -36,17 +37,42 @@ class Finished:
 
 def corrupt_chunk(plan: Plan, chunk: int, clean: Mapping[str, pa.Table]) -> dict[str, Finished]:
     """Return a chunk's finished tables and their ledgers. Pure: the same for any order of chunks."""
-    return {name: _corrupt_table(plan, chunk, name, clean) for name in clean}
+    done: dict[str, Finished] = {}
+    for name in children_first(plan.archetype.schema, clean):
+        finished = {child: known.rows for child, known in done.items()}
+        done[name] = _corrupt_table(plan, chunk, name, clean, finished)
+    return {name: done[name] for name in clean}
 
 
-def _corrupt_table(plan: Plan, chunk: int, name: str, tables: Mapping[str, pa.Table]) -> Finished:
+def children_first(schema: Schema, names: Iterable[str]) -> tuple[str, ...]:
+    """Return tables in an order in which those that point to another come before it."""
+    left, order = list(names), []
+    while left:
+        free = [
+            name
+            for name in left
+            if not any(child.name in left for child in schema.children(name) if child.name != name)
+        ]
+        # A circle of keys has no such order; any will do.
+        order.append((free or left)[0])
+        left.remove(order[-1])
+    return tuple(order)
+
+
+def _corrupt_table(
+    plan: Plan,
+    chunk: int,
+    name: str,
+    tables: Mapping[str, pa.Table],
+    finished: Mapping[str, pa.Table],
+) -> Finished:
     table, clean = plan.archetype.schema[name], tables[name]
     targets = [target for target in plan.targets if target.table == name]
     incidents = [incident for incident in plan.incidents if incident.table == name]
     lagged = table.loaded_at is not None and plan.profile.lag is not None
     if not clean.num_rows or not (targets or incidents or lagged):
         return Finished(clean, LEDGER_SCHEMA.empty_table(), clean.num_rows)
-    event_us = event_times(table, clean)
+    event_us = event_times(table, clean, plan.company.tz)
     loaded_us: Indices | None = None
     if table.loaded_at and event_us is not None:
         loaded_us = event_us.copy()
@@ -63,7 +89,10 @@ def _corrupt_table(plan: Plan, chunk: int, name: str, tables: Mapping[str, pa.Ta
         free=np.ones(clean.num_rows, dtype=np.bool_),
         sound=np.ones(clean.num_rows, dtype=np.bool_),
         tally=Tally(table, clean),
+        finished_siblings=finished,
     )
+    for incident in _staged(plan, incidents, "removals"):
+        _dated(work, plan.kinds[incident.kind], incident)
     unkeyed = 0
     for incident in _staged(plan, incidents, "values"):
         touched = _dated(work, plan.kinds[incident.kind], incident)
@@ -79,7 +108,7 @@ def _corrupt_table(plan: Plan, chunk: int, name: str, tables: Mapping[str, pa.Ta
         if target.kind.stage == "copies":
             _copies(work, target, targets)
     _loads_of_copies(work, _staged(plan, incidents, "loads"))
-    return Finished(work.finished(), work.tally.ledger(), clean.num_rows)
+    return Finished(work.finished(), work.tally.ledger(work.present), clean.num_rows)
 
 
 def _staged(plan: Plan, incidents: list[Incident], stage: str) -> list[Incident]:
@@ -92,10 +121,16 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
     if times is None:
         return 0
     window = inside(times, (micros(incident.start), micros(incident.end)))
+    if work.present is not None:
+        window &= work.present
+    rate = work.plan.rates[incident.id]
+    if "where" in rate.options:
+        # Its period has said on which days it falls, and nothing of rows.
+        meant = segment({"where": rate.options["where"]}, work.clean, None, work.plan.company.tz)
+        window = window if meant is None else window & meant
     count = int(np.count_nonzero(window))
     if not count:
         return 0
-    rate = rate_of(incident, work.plan.profile)
     wanted = work.rounded(exactly(row_share(rate)) * count, kind.name, incident.id)
     if kind.stage == "values":
         window &= work.free if kind.exclusive else work.untouched(incident.columns)
@@ -114,16 +149,19 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
         path=(incident.id,),
         incident=incident,
     )
-    work.write(kind, outcome, incident)
+    if kind.stage == "removals":
+        work.remove(kind, outcome, incident)
+    else:
+        work.write(kind, outcome, incident)
     return len(rows)
 
 
 def _eligible(work: Work, target: Target) -> Flags | None:
-    flags = segment(work.plan, target, work.clean, work.event_us)
-    filled = has_values(work.table, work.clean, target.columns)
-    if flags is None or filled is None:
-        return filled if flags is None else flags
-    return flags & filled
+    flags = segment(target.rate.options, work.clean, work.event_us, work.plan.company.tz)
+    for more in (has_values(work.table, work.clean, target.columns), work.present):
+        if more is not None:
+            flags = more if flags is None else flags & more
+    return flags
 
 
 def _rate(work: Work, target: Target, targets: list[Target], unkeyed: int) -> None:
@@ -137,6 +175,8 @@ def _rate(work: Work, target: Target, targets: list[Target], unkeyed: int) -> No
         available = work.free if kind.exclusive else work.untouched(target.columns)
     if eligible is not None:
         available = available & eligible
+    if kind.after_children:
+        available = available & work.child_loads()[1]
     places = np.flatnonzero(available)
     rows = places[choose(work.rng("rows", kind.name, target.place), len(places), wanted)]
     if not len(rows):
@@ -214,7 +254,7 @@ def _loads_of_copies(work: Work, incidents: list[Incident]) -> None:
             rows,
             columns=incident.columns,
             size=incident.size,
-            options=rate_of(incident, work.plan.profile).options,
+            options=work.plan.rates[incident.id].options,
             path=(incident.id, "copies"),
             incident=incident,
             times=(event_us, work.copy_us),

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
+from fractions import Fraction
 
+import numpy as np
+import pyarrow as pa
 from attrs import frozen
 
 from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError
 from dnr_core.model import Company
+from dnr_core.synth.calendar import months_before
+from dnr_core.synth.draw import Indices
 
 
 def as_of_instant(moment: datetime, tz: str) -> datetime:
@@ -62,7 +67,29 @@ class History:
         """Number of local days."""
         return (self.end - self.first).days
 
+    def day_at(self, months: Fraction) -> int:
+        """Return the number of the day that lies so many local months after the first."""
+        whole, part = divmod(months, 1)
+        month = months_before(self.first, -int(whole))
+        length = (months_before(self.first, -int(whole) - 1) - month).days
+        return (month - self.first).days + int(part * length)
+
     def instant(self, day: int, hour: int = 0) -> datetime:
         """Return the UTC instant of a local hour of the day with that number, 0 the first."""
         local = datetime.combine(self.first + timedelta(days=day), time(hour), zone_of(self.tz))
         return local.astimezone(UTC)
+
+
+def day_starts_us(days: pa.ChunkedArray, tz: str) -> Indices | None:
+    """Return when local days began, as microseconds since the epoch; None where a day is missing."""
+    if days.null_count:
+        return None
+    numbers = days.combine_chunks().cast(pa.int32()).to_numpy(zero_copy_only=False)
+    known, place = np.unique(numbers, return_inverse=True)
+    zone, epoch = zone_of(tz), date(1970, 1, 1)
+    starts = [
+        int(datetime.combine(epoch + timedelta(days=day), time(0), zone).timestamp())
+        for day in known.tolist()
+    ]
+    found: Indices = np.array(starts, dtype=np.int64)[place] * 1_000_000
+    return found

@@ -8,14 +8,25 @@ them, so whoever wants a company's incidents (made talk, for one) plans them ane
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from attrs import frozen
 
+from dnr_core.config.zones import zone_of
 from dnr_core.errors import InputError
-from dnr_core.model import Archetype, Company, DefectProfile, Incident, IncidentRate, Table
+from dnr_core.model import (
+    Archetype,
+    Company,
+    DefectProfile,
+    Incident,
+    IncidentRate,
+    Schema,
+    Table,
+)
 from dnr_core.synth.draw import exactly, generator, one_below
 from dnr_core.warehouse.calendar import History
 from dnr_core.workspace import Manifest
@@ -40,17 +51,34 @@ def expected_volumes(archetype: Archetype, company: Company) -> dict[str, int]:
     }
 
 
+def can_break(rate: IncidentRate, schema: Schema, table: Table) -> bool:
+    """Return whether an incident of that rate can fall on a table."""
+    if rate.breaks == "days":
+        return table.snapshot_day is not None and bool(columns_of(rate, table))
+    if table.kind != "fact":
+        return False
+    if rate.breaks == "rows":
+        # Rows that others point to would leave orphans behind, which no rate asked for.
+        return table.event_time is not None and not schema.children(table.name)
+    return bool(columns_of(rate, table))
+
+
 def columns_of(rate: IncidentRate, table: Table) -> tuple[str, ...]:
-    """Return the columns of a table that an incident of that rate may break."""
+    """Return the columns of a table that an incident of that rate may break; none where it is rows."""
+    if rate.breaks == "rows":
+        return ()
     if rate.breaks == "loads":
         return (table.loaded_at,) if table.loaded_at else ()
+    if rate.breaks == "days":
+        names = tuple(n for n in table.column_names if n not in table.business_key)
+        return tuple(n for n in names if not rate.columns or n in rate.columns)
     own = table.required_keys if rate.breaks == "required_keys" else table.column_names
     if rate.breaks == "values" and not rate.columns:
         return ()
     return tuple(name for name in own if not rate.columns or name in rate.columns)
 
 
-def _how_many(rate: IncidentRate, months: int) -> int:
+def _how_many(rate: IncidentRate, months: Fraction) -> int:
     if rate.total is not None:
         return rate.total
     return int(exactly(rate.per_quarter) * months / 3 + Fraction(1, 2))
@@ -62,7 +90,7 @@ class _Days:
     def __init__(self, days: int, volumes: Mapping[str, int]) -> None:
         self._days = days
         self._volumes = volumes
-        self._taken: dict[str, list[int]] = {}
+        self._taken: dict[str, list[tuple[int, int]]] = {}
 
     def rows(self, table: str, day: int) -> float:
         """Expected rows on a day of a company that grows evenly from nothing: the cautious case."""
@@ -71,19 +99,94 @@ class _Days:
     def busy(self, table: str) -> bool:
         return self._volumes.get(table, 0) >= BUSY_ROWS_A_DAY * self._days
 
-    def pick(self, rng: np.random.Generator, table: str, low: int, high: int) -> int:
+    def pick(self, rng: np.random.Generator, table: str, span: Span) -> int:
+        """Return a first day for an incident of `span.length` days, and take it."""
         inner = [
             day
-            for day in range(max(low, _SETTLED_DAYS), min(high, self._days - _EDGE_DAYS))
-            if all(abs(day - other) >= _APART_DAYS for other in self._taken.get(table, ()))
+            for day in range(
+                max(span.low, span.settled), min(span.high, span.end - span.edge - span.length + 1)
+            )
+            if all(
+                (first - day - span.length >= _APART_DAYS - 1 and first > day)
+                or day - last >= _APART_DAYS
+                for first, last in self._taken.get(table, ())
+            )
         ]
         # Where no day of the span is surely busy, its last third comes nearest to it.
         days = [day for day in inner if self.rows(table, day) >= BUSY_ROWS_A_DAY]
         days = days or inner[2 * len(inner) // 3 :]
-        days = days or list(range(low, max(high, low + 1)))
+        days = days or list(range(span.low, max(span.high, span.low + 1)))
         day = days[one_below(rng, len(days))]
-        self._taken.setdefault(table, []).append(day)
+        self._taken.setdefault(table, []).append((day, day + span.length - 1))
         return day
+
+
+@frozen
+class Span:
+    """Where one incident of `length` days may begin: from day `low` to before day `high`.
+
+    The days before `settled` and the last `edge` days before `end` are avoided.
+    """
+
+    low: int
+    high: int
+    settled: int
+    edge: int
+    end: int
+    length: int
+
+
+def _spans(rate: IncidentRate, history: History, company: Company) -> list[Span]:
+    """Return where each incident of a rate may begin.
+
+    Over the whole history spans are cut by months, so that two a quarter are two in every quarter.
+    """
+    period = days_of(rate.options, history)
+    low, high, settled, edge = 0, history.days, _SETTLED_DAYS, _EDGE_DAYS
+    if rate.breaks == "days":
+        # A snapshot keeps the last days only, and what a day repeats must be kept too.
+        kept = min(company.snapshot_days, history.days)
+        low, settled, edge = history.days - kept + max(1, round(rate.size)), 0, 0
+    if period is not None:
+        # Who names days means them: what is left to chance avoids the ends.
+        low, high, settled, edge = max(low, period[0]), min(high, period[1]), 0, 0
+    count = _how_many(rate, Fraction(company.months * max(0, high - low), history.days))
+    length = rate.days if rate.hours is None else max(1, -(-rate.hours // 24))
+    last = max(low + 1, high - length + 1)
+    borders = [
+        min(last, history.day_at(Fraction(company.months * index, count)))
+        if (low, high) == (0, history.days)
+        else low + index * (last - low) // count
+        for index in range(count + 1 if count else 0)
+    ]
+    return [
+        Span(first, until, low + settled, edge, high, length) for first, until in pairwise(borders)
+    ]
+
+
+def days_of(options: Mapping[str, Any], history: History) -> tuple[int, int] | None:
+    """Return the local days, by number, of the options `from` and `until`; None without either."""
+    if "from" not in options and "until" not in options:
+        return None
+    low, high = period_of(options, history.tz)
+    zone = zone_of(history.tz)
+    first = 0 if low is None else (low.astimezone(zone).date() - history.first).days
+    last = history.days if high is None else (high.astimezone(zone).date() - history.first).days
+    return first, last
+
+
+def period_of(options: Mapping[str, Any], tz: str) -> tuple[datetime | None, datetime | None]:
+    """Return the instants of the options `from` and `until`; a day is its local midnight."""
+
+    def instant(value: Any) -> datetime | None:
+        if value is None:
+            return None
+        moment = value if isinstance(value, datetime) else datetime.combine(value, time(0))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone_of(tz))
+        return moment.astimezone(UTC)
+
+    return instant(options.get("from")), instant(options.get("until"))
 
 
 def plan_incidents(
@@ -94,25 +197,36 @@ def plan_incidents(
 ) -> tuple[Incident, ...]:
     """Return the incidents of a company, in the profile's order: a pure function of its arguments.
 
-    The history is cut into as many equal spans as there are incidents of a rate, and each
-    falls on one local day of its span. Tables are fact tables with at least `BUSY_ROWS_A_DAY`
-    rows a local day, taken in turns; where there is none, the largest one.
+    The history (or the period of the rate) is cut into as many equal spans as there are incidents
+    of a rate, and each falls on local days of its span. Tables are fact tables with at least
+    `BUSY_ROWS_A_DAY` rows a local day, taken in turns; where there is none, the largest one.
 
     Args:
         archetype: the kind of company; only its schema is read.
-        company: seed, months, as-of and time zone are used.
+        company: seed, months, as-of, time zone and days of snapshots are used.
         profile: its `incidents` say how many of which kind and size.
         volumes: rows to expect by table, as `expected_volumes` gives them.
     """
+    return tuple(incident for incident, _ in rated_incidents(archetype, company, profile, volumes))
+
+
+def rated_incidents(
+    archetype: Archetype,
+    company: Company,
+    profile: DefectProfile,
+    volumes: Mapping[str, int],
+) -> list[tuple[Incident, IncidentRate]]:
+    """Return the incidents as `plan_incidents` does, each with the rate that it is of."""
     history = History.of(company)
     days = _Days(history.days, volumes)
-    planned: list[Incident] = []
+    planned: list[tuple[Incident, IncidentRate]] = []
     numbers: dict[str, int] = {}
     for place, rate in enumerate(profile.incidents):
         tables = [
             table
-            for table in archetype.schema.facts
-            if (not rate.tables or table.name in rate.tables) and columns_of(rate, table)
+            for table in archetype.schema.tables
+            if (not rate.tables or table.name in rate.tables)
+            and can_break(rate, archetype.schema, table)
         ]
         if not tables:
             continue
@@ -120,31 +234,40 @@ def plan_incidents(
         targets = [table for table in tables if days.busy(table.name)] or [largest]
         rng = generator(company.seed, company.archetype, "incidents", rate.kind, place)
         first = one_below(rng, len(targets))
-        count = _how_many(rate, company.months)
-        for index in range(count):
+        for index, span in enumerate(_spans(rate, history, company)):
             table = targets[(first + index) % len(targets)]
-            low, high = index * history.days // count, (index + 1) * history.days // count
-            day = days.pick(rng, table.name, low, high)
-            columns = columns_of(rate, table)
-            column = columns[one_below(rng, len(columns))]
-            if rate.hours is None:
-                start, end = history.instant(day), history.instant(day + 1)
-            else:
-                start = history.instant(day, 9 + one_below(rng, 5))
-                end = start + timedelta(hours=rate.hours)
+            day = days.pick(rng, table.name, span)
             number = numbers[rate.kind] = numbers.get(rate.kind, 0) + 1
+            columns = columns_of(rate, table)
+            if columns and rate.breaks != "days":
+                columns = (columns[one_below(rng, len(columns))],)
+            start, end = _window(rate, history, day, rng)
             planned.append(
-                Incident(
-                    id=f"{rate.kind}-{number:02d}",
-                    kind=rate.kind,
-                    table=table.name,
-                    columns=(column,),
-                    start=start,
-                    end=end,
-                    size=rate.size,
+                (
+                    Incident(
+                        id=f"{rate.kind}-{number:02d}",
+                        kind=rate.kind,
+                        table=table.name,
+                        columns=columns,
+                        start=start,
+                        end=end,
+                        size=rate.size,
+                    ),
+                    rate,
                 )
             )
-    return tuple(planned)
+    return planned
+
+
+def _window(
+    rate: IncidentRate, history: History, day: int, rng: np.random.Generator
+) -> tuple[datetime, datetime]:
+    if rate.hours is None:
+        last = min(day + rate.days, history.days)
+        return history.instant(day, rate.from_hour or 0), history.instant(last)
+    hour = 9 + one_below(rng, 5) if rate.from_hour is None else rate.from_hour
+    start = history.instant(day, hour)
+    return start, start + timedelta(hours=rate.hours)
 
 
 def company_of(manifest: Manifest) -> Company:
@@ -186,15 +309,6 @@ def planned_incidents(
     company = company_of(manifest)
     profile = catalogue.profile(str(manifest.settings["quality"]))
     return plan_incidents(archetype, company, profile, expected_volumes(archetype, company))
-
-
-def rate_of(incident: Incident, profile: DefectProfile) -> IncidentRate:
-    """Return the profile's rate that an incident was planned by."""
-    fitting = [rate for rate in profile.incidents if rate.kind == incident.kind]
-    return next(
-        (r for r in fitting if not r.tables or incident.table in r.tables),
-        fitting[0],
-    )
 
 
 def row_share(rate: IncidentRate) -> float:

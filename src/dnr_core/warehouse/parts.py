@@ -17,7 +17,7 @@ from dnr_core.warehouse.apply import Finished, corrupt_chunk
 from dnr_core.warehouse.arrow import TableFile, parquet_file, table_file
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan, part_chunks
-from dnr_core.warehouse.tally import LEDGER_SCHEMA
+from dnr_core.warehouse.tally import LEDGER_SCHEMA, WHOLE_ROW
 from dnr_core.workspace import sha256_of, write_json
 
 ROW_GROUP_ROWS: Final = 131_072
@@ -51,6 +51,8 @@ class PartRecord:
     dated: Mapping[str, int]
     ledger: str
     """SHA-256 of the part's piece of the ledger."""
+    row_groups: Mapping[str, tuple[int, ...]] = field(factory=dict)
+    """Clean rows of each row group, by file, of files that lack rows: `repair` puts them back there."""
 
 
 @define
@@ -61,17 +63,23 @@ class TableWriter:
     rows: int = 0
     _pending: list[pa.Table] = field(factory=list)
     _pending_clean: int = 0
+    clean_rows: int = 0
+    groups: list[int] = field(factory=list)
+    """Clean rows of the row groups so far."""
 
     def add(self, rows: pa.Table, clean_rows: int) -> None:
         """Take a chunk's rows."""
         self.rows += rows.num_rows
         self._pending.append(rows)
         self._pending_clean += clean_rows
+        self.clean_rows += clean_rows
         if self._pending_clean >= ROW_GROUP_ROWS:
             self.flush()
 
     def flush(self) -> None:
         """Close the row group."""
+        if self._pending_clean:
+            self.groups.append(self._pending_clean)
         if self._pending:
             self._file.write_group(pa.concat_tables(self._pending))
         self._pending, self._pending_clean = [], 0
@@ -100,8 +108,8 @@ def build_part(
     """
     paths = {name: stage / part_path(name, part) for name in family.tables}
     ledger_path = truth / LEDGER_PIECES / f"{family.name}-{part:05d}.parquet"
-    clean_rows = dict.fromkeys(family.tables, 0)
     dated: dict[str, int] = {}
+    lacking: set[str] = set()
     with ExitStack() as stack:
         writers = {
             name: TableWriter(stack.enter_context(table_file(path, plan.archetype.schema[name])))
@@ -112,10 +120,10 @@ def build_part(
             if stopped():
                 raise Stopped
             for name, done in corrupt_chunk(plan, chunk, clean_chunk(plan, family, chunk)).items():
-                _write_ledger(ledger, done, part, writers[name].rows)
+                if _write_ledger(ledger, done, part, writers[name]):
+                    lacking.add(name)
                 _count_dated(dated, name, done.ledger)
                 writers[name].add(done.rows, done.clean_rows)
-                clean_rows[name] += done.clean_rows
                 written(done.rows.num_rows)
         for writer in writers.values():
             writer.flush()
@@ -124,23 +132,29 @@ def build_part(
         part=part,
         files={part_path(name, part): sha256_of(path) for name, path in paths.items()},
         rows={name: writer.rows for name, writer in writers.items()},
-        clean_rows=clean_rows,
+        clean_rows={name: writer.clean_rows for name, writer in writers.items()},
         dated=dated,
         ledger=sha256_of(ledger_path),
+        row_groups={part_path(name, part): tuple(writers[name].groups) for name in sorted(lacking)},
     )
 
 
-def _write_ledger(writer: pq.ParquetWriter, done: Finished, part: int, offset: int) -> None:
+def _write_ledger(writer: pq.ParquetWriter, done: Finished, part: int, before: TableWriter) -> bool:
+    """Write a chunk's ledger with rows as they lie in the part; return whether rows are missing."""
     import pyarrow.compute as pc
 
     ledger = done.ledger
     if not ledger.num_rows:
-        return
+        return False
     numbers = pa.repeat(pa.scalar(part, pa.int32()), ledger.num_rows)
     ledger = ledger.set_column(1, "part", numbers)
+    # A row that is missing has its place among the clean rows, the others among the finished ones.
+    gone = pc.equal(ledger.column("column"), WHOLE_ROW)
+    offset = pc.if_else(gone, before.clean_rows, before.rows)
     ledger = ledger.set_column(2, "row", pc.add(ledger.column("row"), offset))
     ledger = ledger.sort_by([("row", "ascending"), ("kind", "ascending")])
     writer.write_table(ledger.combine_chunks(), row_group_size=ledger.num_rows)
+    return bool(pc.any(gone).as_py())
 
 
 def _count_dated(counts: dict[str, int], table: str, ledger: pa.Table) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from fractions import Fraction
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dnr_core.config.settings import DEFAULT_AS_OF, WarehouseSettings, scale_factor
 from dnr_core.config.zones import zone_of
@@ -18,17 +17,21 @@ from dnr_core.model import (
     Company,
     DefectKind,
     DefectProfile,
-    DefectRate,
     Family,
     Incident,
+    IncidentRate,
     Synthesis,
-    Table,
     load,
 )
 from dnr_core.synth import ARROW_TYPES
-from dnr_core.synth.draw import exactly
 from dnr_core.warehouse.calendar import as_of_instant
-from dnr_core.warehouse.incidents import expected_volumes, plan_incidents, rate_of, row_share
+from dnr_core.warehouse.incidents import expected_volumes, rated_incidents
+from dnr_core.warehouse.mix import (
+    Target,
+    check_profile,
+    refuse_what_cannot_hold,
+    targets_of,
+)
 from dnr_core.workspace import dump_json
 
 if TYPE_CHECKING:
@@ -37,27 +40,8 @@ if TYPE_CHECKING:
 CHUNKS_PER_PART: Final = 4
 """A part file holds this many chunks, whatever the number of workers."""
 
-LAYOUT: Final = 1
+LAYOUT: Final = 2
 """Raised when the same plan would give other bytes."""
-
-MOST_SHARE: Final = 0.4
-
-
-@frozen
-class Target:
-    """A rate on one table: the columns that it may break there."""
-
-    rate: DefectRate
-    kind: DefectKind
-    table: str
-    columns: tuple[str, ...]
-    place: int
-    """Its place in the profile, which keeps two rates of a kind apart."""
-
-    @property
-    def share(self) -> Fraction:
-        """The exact share."""
-        return exactly(self.rate.share)
 
 
 @frozen
@@ -75,6 +59,12 @@ class Plan:
     versions: Mapping[str, str]
     owner: str = ""
     """The plugin that brings the archetype, for messages."""
+    rates: Mapping[str, IncidentRate] = field(factory=dict)
+    """The rate of each incident, by its id."""
+    notes: tuple[str, ...] = ()
+    """What the profile asks for and this archetype has no table for."""
+    shared: dict[Any, Any] = field(factory=dict, eq=False, repr=False)
+    """What kinds have found out about the company and keep for other chunks of this process."""
 
     @property
     def title(self) -> str:
@@ -171,91 +161,6 @@ def company_from(
     )
 
 
-def resolved_targets(kind: DefectKind, archetype: Archetype, table: Table) -> tuple[str, ...]:
-    """Return the columns (or key labels) of a table that a kind can break."""
-    if kind.targets is None:
-        return table.column_names
-    return tuple(load(kind.targets)(archetype.schema, table))
-
-
-def _check_names(rate: Any, archetype: Archetype, profile: DefectProfile) -> None:
-    where = f"profile {profile.name!r}, {rate.kind}"
-    for name in rate.tables:
-        if name not in archetype.schema:
-            raise ConfigError(
-                f"{where}: {archetype.name} has no table {name!r}",
-                hint=f"its tables are {', '.join(archetype.schema.names)}",
-            )
-    tables = [archetype.schema[name] for name in rate.tables] or list(archetype.schema.tables)
-    known = {c for t in tables for c in t.column_names} | {
-        key.label for t in tables for key in t.foreign_keys
-    }
-    for column in (*rate.columns, *rate.options.get("where", ())):
-        if column not in known:
-            inside = " or ".join(rate.tables) or archetype.name
-            raise ConfigError(f"{where}: there is no column {column!r} in {inside}")
-
-
-def _targets(
-    archetype: Archetype, profile: DefectProfile, kinds: Mapping[str, DefectKind]
-) -> tuple[Target, ...]:
-    found: list[Target] = []
-    for place, rate in enumerate(profile.rates):
-        _check_names(rate, archetype, profile)
-        if not 0 <= rate.share <= MOST_SHARE:
-            raise ConfigError(
-                f"profile {profile.name!r}, {rate.kind}: a share of {rate.share} is not possible",
-                hint=f"shares lie between 0 and {MOST_SHARE}",
-            )
-        tables = [archetype.schema[n] for n in rate.tables] or list(archetype.schema.facts)
-        for table in tables:
-            columns = resolved_targets(kinds[rate.kind], archetype, table)
-            columns = tuple(c for c in columns if not rate.columns or c in rate.columns)
-            if columns and rate.share > 0:
-                found.append(Target(rate, kinds[rate.kind], table.name, columns, place))
-    return tuple(found)
-
-
-def _refuse_what_cannot_hold(
-    archetype: Archetype,
-    profile: DefectProfile,
-    targets: tuple[Target, ...],
-    incidents: tuple[Incident, ...],
-    kinds: Mapping[str, DefectKind],
-) -> None:
-    """Refuse a mix whose rows, which must be disjoint, are more than there are."""
-    for table in archetype.schema.tables:
-        mine = [t for t in targets if t.table == table.name]
-        copies = sum((t.share for t in mine if t.kind.stage == "copies"), Fraction(0))
-        broken = sum(
-            (t.share for t in mine if t.kind.stage == "values" and t.kind.exclusive), Fraction(0)
-        )
-        dated = max(
-            (
-                exactly(row_share(rate_of(incident, profile)))
-                for incident in incidents
-                if incident.table == table.name
-                and kinds[incident.kind].stage == "values"
-                and kinds[incident.kind].exclusive
-            ),
-            default=Fraction(0),
-        )
-        if copies >= 1:
-            raise ConfigError(
-                f"profile {profile.name!r}: {table.name} would consist of copies alone"
-            )
-        # Copies enlarge the table, and what is a share of it must fit into the rows before.
-        needed = broken / (1 - copies) + dated
-        if needed > 1 or (copies and needed >= 1):
-            parts = ", ".join(f"{t.kind.name} {float(t.share):.1%}" for t in mine)
-            parts += f", and {float(dated):.1%} more on one day" if dated else ""
-            raise ConfigError(
-                f"profile {profile.name!r} cannot hold on {table.name}: {parts} need "
-                f"{float(needed):.1%} of the rows before copies, each row having one defect",
-                hint="lower one of the rates; copies are made of sound rows only",
-            )
-
-
 def _synthesis(archetype: Archetype) -> Synthesis:
     if archetype.synthesis is None:
         raise ConfigError(
@@ -308,11 +213,11 @@ def make_plan(
     company = company_from(kind_of, settings, scale)
     names = {rate.kind for rate in profile.rates} | {rate.kind for rate in profile.incidents}
     kinds = {name: catalogue.defect_kind(name) for name in sorted(names)}
-    for rate in profile.incidents:
-        _check_names(rate, kind_of, profile)
-    incidents = plan_incidents(kind_of, company, profile, expected_volumes(kind_of, company))
-    targets = _targets(kind_of, profile, kinds)
-    _refuse_what_cannot_hold(kind_of, profile, targets, incidents, kinds)
+    notes = check_profile(kind_of, profile, kinds, company)
+    incidents = rated_incidents(kind_of, company, profile, expected_volumes(kind_of, company))
+    together = [family.tables for family in synthesis.families]
+    targets = targets_of(kind_of, profile, kinds, together)
+    refuse_what_cannot_hold(kind_of, profile, targets, incidents, kinds)
     chunks = {family.name: int(family.chunks(company)) for family in synthesis.families}
     return Plan(
         archetype=kind_of,
@@ -321,7 +226,9 @@ def make_plan(
         kinds=kinds,
         synthesis=synthesis,
         chunks=chunks,
-        incidents=incidents,
+        incidents=tuple(incident for incident, _ in incidents),
+        rates={incident.id: rate for incident, rate in incidents},
+        notes=notes,
         targets=targets,
         versions=_versions(),
         owner=next(

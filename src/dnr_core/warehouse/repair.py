@@ -7,7 +7,7 @@ event's time is a parent's, the parent lies in the same part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,16 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from attrs import evolve
+from attrs import evolve, frozen
 
 from dnr_core.errors import InputError, WarehouseError
 from dnr_core.model import Archetype, Family, Table, load
 from dnr_core.progress import Progress, Silent
+from dnr_core.synth.draw import Indices
 from dnr_core.warehouse.arrow import arrow_schema, table_file
 from dnr_core.warehouse.engines.local import worker_count
 from dnr_core.warehouse.generate import KIND, WarehouseFolder, staged
 from dnr_core.warehouse.parts import part_path
-from dnr_core.warehouse.truth import LEDGER
+from dnr_core.warehouse.tally import WHOLE_ROW, rows_from
+from dnr_core.warehouse.truth import LEDGER, ROW_GROUPS
 from dnr_core.workspace import (
     claim,
     disk_errors,
@@ -84,6 +86,7 @@ def repair(
             "a repaired company needs a folder of its own", hint="choose another --out"
         )
     kind = archetype or catalogue.archetype(manifest.archetype)
+    sizes = truth.extra.get(KIND, {}).get(ROW_GROUPS, {})
     claim(out, KIND)
     parts = _parts(kind, manifest.files)
     progress.start("repair", len(parts), "parts")
@@ -93,7 +96,7 @@ def repair(
         rows: dict[str, int] = {}
 
         def one(part: tuple[Family, int]) -> dict[str, int]:
-            counts = _repair_part(kind, *part, warehouse, meta / LEDGER, stage)
+            counts = _repair_part(kind, *part, warehouse, meta / LEDGER, stage, sizes)
             progress.advance("repair")
             return counts
 
@@ -127,7 +130,13 @@ def _parts(archetype: Archetype, files: Mapping[str, str]) -> list[tuple[Family,
 
 
 def _repair_part(
-    archetype: Archetype, family: Family, part: int, warehouse: Path, ledger: Path, stage: Path
+    archetype: Archetype,
+    family: Family,
+    part: int,
+    warehouse: Path,
+    ledger: Path,
+    stage: Path,
+    sizes: Mapping[str, Sequence[int]],
 ) -> dict[str, int]:
     tables = [archetype.schema[name] for name in family.tables]
     # Parents first: a row whose time is its parent's needs them repaired.
@@ -137,6 +146,8 @@ def _repair_part(
         wrong = pq.read_table(
             ledger, filters=[("table", "=", table.name), ("part", "=", part)]
         ).drop_columns(["table", "part"])
+        gone = pc.equal(wrong.column("column"), WHOLE_ROW)
+        lost, wrong = wrong.filter(gone), wrong.filter(pc.invert(gone))
         relative = part_path(table.name, part)
         times = _parent_times(table, repaired)
         groups: list[pa.Table] = []
@@ -146,15 +157,47 @@ def _repair_part(
             raise WarehouseError(f"cannot read {warehouse / relative}: {error}") from error
         with table_file(stage / relative, table) as writer:
             first = 0
-            for index in range(source.num_row_groups):
-                rows = source.read_row_group(index).cast(arrow_schema(table)).combine_chunks()
-                whole = _repair_rows(table, rows, first, wrong, times)
+            for index, missing in _groups(source, lost, sizes.get(relative)):
+                rows = arrow_schema(table).empty_table()
+                if index is not None:
+                    rows = source.read_row_group(index).cast(arrow_schema(table)).combine_chunks()
+                whole = _repair_rows(table, rows, first, wrong, missing, times)
                 first += rows.num_rows
                 groups.append(whole)
                 writer.write_group(whole)
         source.close()
         repaired[table.name] = groups
     return {name: sum(group.num_rows for group in groups) for name, groups in repaired.items()}
+
+
+@frozen
+class Missing:
+    """Rows to put back into a row group: where they stand in it, and what they are."""
+
+    places: Indices
+    originals: pa.ChunkedArray
+
+
+def _groups(
+    source: pq.ParquetFile, lost: pa.Table, sizes: Sequence[int] | None
+) -> Iterator[tuple[int | None, Missing | None]]:
+    """Yield the clean row groups: the broken group (None where all its rows are gone), and what it lacks."""
+    if sizes is None:
+        for index in range(source.num_row_groups):
+            yield index, None
+        return
+    lost = lost.sort_by("row")
+    rows = lost.column("row").to_numpy()
+    index = first = 0
+    for size in sizes:
+        low, high = np.searchsorted(rows, [first, first + size])
+        missing = Missing(rows[low:high] - first, lost.column("original")[low:high])
+        if high - low < size:
+            yield index, missing
+            index += 1
+        else:
+            yield None, missing
+        first += size
 
 
 Times = Callable[[pa.Table], pa.ChunkedArray]
@@ -184,9 +227,14 @@ def _parent_times(table: Table, repaired: Mapping[str, list[pa.Table]]) -> Times
 
 
 def _repair_rows(
-    table: Table, rows: pa.Table, first: int, wrong: pa.Table, times: Times | None
+    table: Table,
+    rows: pa.Table,
+    first: int,
+    wrong: pa.Table,
+    missing: Missing | None,
+    times: Times | None,
 ) -> pa.Table:
-    """Return a row group without its copies, with its values and load times set back."""
+    """Return a row group without its copies, with missing rows, values and load times set back."""
     place = wrong.column("row").to_numpy()
     here = wrong.filter(pa.array((place >= first) & (place < first + rows.num_rows)))
     at = here.column("row").to_numpy() - first
@@ -209,10 +257,21 @@ def _repair_rows(
     keep = np.ones(rows.num_rows, dtype=np.bool_)
     keep[at[labels == ""]] = False
     rows = rows.filter(pa.array(keep)) if not keep.all() else rows
+    if missing is not None and len(missing.places):
+        rows = _with_missing(rows, missing)
     if times is not None and table.loaded_at:
         index = rows.column_names.index(table.loaded_at)
         rows = rows.set_column(index, rows.schema.field(index), times(rows))
     return rows.combine_chunks()
+
+
+def _with_missing(rows: pa.Table, missing: Missing) -> pa.Table:
+    count = rows.num_rows + len(missing.places)
+    is_back = np.zeros(count, dtype=np.bool_)
+    is_back[missing.places] = True
+    # Kept rows come first in what is joined, missing ones after them, each in order.
+    at = np.where(is_back, rows.num_rows + np.cumsum(is_back) - 1, np.cumsum(~is_back) - 1)
+    return pa.concat_tables([rows, rows_from(missing.originals, rows.schema)]).take(pa.array(at))
 
 
 def _typed(text: pa.ChunkedArray, wanted: pa.DataType) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.compute as pc
 from attrs import define, field
 
 from dnr_core.model import Table
-from dnr_core.synth.draw import Indices
+from dnr_core.synth.draw import Flags, Indices
 
 LEDGER_SCHEMA: Final = pa.schema(
     [
@@ -29,7 +30,13 @@ LEDGER_SCHEMA: Final = pa.schema(
 
 `part` and `row` (from 0) find the row in `<table>/part-<part>.parquet`; `business_key` is the clean
 one, its columns joined by "|"; `original` is the clean value as text, null where it was null.
+
+A row that is missing has `column` "*" and the whole clean row in `original`, as a JSON object of
+texts by column; its `row` is its place in the repaired part, since the broken one has none for it.
 """
+
+WHOLE_ROW: Final = "*"
+"""The ledger's `column` of a row that is missing."""
 
 INCIDENTS_SCHEMA: Final = pa.schema(
     [
@@ -104,6 +111,44 @@ class Tally:
             )
         )
 
-    def ledger(self) -> pa.Table:
-        """Return what was noted."""
-        return pa.concat_tables(self._pieces) if self._pieces else LEDGER_SCHEMA.empty_table()
+    def ledger(self, present: Flags | None = None) -> pa.Table:
+        """Return what was noted, with rows as they stand once those that are not `present` are gone."""
+        if not self._pieces:
+            return LEDGER_SCHEMA.empty_table()
+        noted = pa.concat_tables(self._pieces)
+        if present is None or present.all():
+            return noted
+        rows = noted.column("row").to_numpy()
+        lost = len(present) - int(np.count_nonzero(present))
+        stands = np.cumsum(present) - 1
+        moved = np.where(
+            rows < len(present), stands[np.minimum(rows, len(present) - 1)], rows - lost
+        )
+        gone = pc.equal(noted.column("column"), WHOLE_ROW).to_numpy()
+        return noted.set_column(2, "row", pa.array(np.where(gone, rows, moved)))
+
+
+def whole_rows(clean: pa.Table, rows: Indices) -> pa.Array:
+    """Return rows as JSON objects of texts by column, null where the value is null."""
+    taken = clean.take(pa.array(rows))
+    names = taken.column_names
+    texts = [as_text(taken.column(name)).to_pylist() for name in names]
+    return pa.array(
+        [
+            json.dumps(dict(zip(names, values, strict=True)), ensure_ascii=False)
+            for values in zip(*texts, strict=True)
+        ],
+        pa.string(),
+    )
+
+
+def rows_from(originals: pa.Array | pa.ChunkedArray, schema: pa.Schema) -> pa.Table:
+    """Return the rows that `whole_rows` told, in the types of a schema."""
+    told = [json.loads(text) for text in originals.to_pylist()]
+    return pa.Table.from_arrays(
+        [
+            pc.cast(pa.array([row[field.name] for row in told], pa.string()), field.type)
+            for field in schema
+        ],
+        schema=schema,
+    )

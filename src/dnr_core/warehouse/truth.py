@@ -29,6 +29,8 @@ LEDGER: Final = "ledger.parquet"
 INCIDENTS: Final = "incidents.parquet"
 KIND: Final = "meta"
 SECTION: Final = "warehouse"
+ROW_GROUPS: Final = "row_groups"
+"""Clean rows of each row group, by file, of the files from which rows were removed."""
 
 
 def incidents_table(incidents: Sequence[Incident]) -> pa.Table:
@@ -46,6 +48,10 @@ def incidents_table(incidents: Sequence[Incident]) -> pa.Table:
         for incident in incidents
     ]
     return pa.Table.from_pylist(rows, schema=INCIDENTS_SCHEMA)
+
+
+def _row_groups(records: Sequence[PartRecord]) -> dict[str, list[int]]:
+    return {file: list(sizes) for record in records for file, sizes in record.row_groups.items()}
 
 
 def truth_is_there(meta: Path, fingerprint: str) -> bool:
@@ -88,7 +94,7 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
             files=files,
             archetype=plan.archetype.name,
             seed=plan.company.seed,
-            extra={SECTION: {"fingerprint": plan.fingerprint}},
+            extra={SECTION: {"fingerprint": plan.fingerprint, ROW_GROUPS: _row_groups(records)}},
         ),
     )
     # Only now: until the manifest stands, a killed run goes on from the pieces.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -25,10 +25,13 @@ from dnr_core.model import (
 from dnr_core.synth import ARROW_TYPES
 from dnr_core.synth.draw import Flags, Indices, dithered, generator
 from dnr_core.warehouse.arrow import plain
+from dnr_core.warehouse.calendar import day_starts_us
+from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan
-from dnr_core.warehouse.tally import Tally
+from dnr_core.warehouse.tally import WHOLE_ROW, Tally, whole_rows
 
 _NONE = np.empty(0, dtype=np.int64)
+_NEVER: Final = 1 << 62
 
 
 def times_us(values: pa.Array | pa.ChunkedArray) -> Indices:
@@ -44,8 +47,13 @@ def instants(values: Indices) -> pa.Array:
     return pa.array(values).cast(pa.timestamp("us"))
 
 
-def event_times(table: Table, clean: pa.Table) -> Indices | None:
-    """Return when each clean row happened; None for tables without a time of their own."""
+def event_times(table: Table, clean: pa.Table, tz: str) -> Indices | None:
+    """Return when each clean row happened; None for tables without a time of their own.
+
+    A snapshot's row happened when its local day began.
+    """
+    if table.snapshot_day is not None:
+        return day_starts_us(clean.column(table.snapshot_day), tz)
     if table.loaded_at:
         return times_us(clean.column(table.loaded_at))
     names: tuple[str, ...] = ()
@@ -81,6 +89,10 @@ class Work:
     written: dict[str, list[tuple[Indices, pa.Array]]] = field(factory=dict)
     copy_rows: Indices = field(default=_NONE)
     copy_us: Indices | None = None
+    present: Flags | None = None
+    """Which rows are not removed; None means all."""
+    finished_siblings: Mapping[str, pa.Table] = field(factory=dict)
+    """Tables of the chunk that are finished already: children come before their parents."""
     _plain: pa.Table | None = None
 
     @property
@@ -158,6 +170,10 @@ class Work:
             parents=self.plan.synthesis.parents,
             changed=self.changed,
             parent_times=self.parent_times,
+            child_loads=self.child_loads,
+            chunk=self.chunk,
+            elsewhere=self.elsewhere,
+            shared=self.plan.shared,
             rounded=lambda amount, name: self.rounded(amount, kind.name, *path, name),
         )
         where = f"defect kind {kind.name!r} on {self.table.name}"
@@ -177,6 +193,10 @@ class Work:
             self._check(change, given, where)
         if not all(_within(copies.rows, given) for copies in outcome.copies):
             raise PluginError(f"{where}: copied rows that it was not given")
+        if outcome.removals and kind.stage != "removals":
+            raise PluginError(f"{where}: removes rows in the stage {kind.stage!r}")
+        if not all(_within(removal.rows, given) for removal in outcome.removals):
+            raise PluginError(f"{where}: removed rows that it was not given")
         return outcome
 
     def _check(self, change: CellChange, given: Flags, where: str) -> None:
@@ -213,6 +233,59 @@ class Work:
                 original=original,
             )
 
+    def remove(self, kind: DefectKind, outcome: DefectOutcome, incident: Incident) -> None:
+        """Take rows out of the table; nothing else is done to them."""
+        present = np.ones(self.clean.num_rows, dtype=np.bool_)
+        if self.present is not None:
+            present &= self.present
+        for removal in outcome.removals:
+            rows = np.sort(np.asarray(removal.rows, dtype=np.int64))
+            present[rows] = False
+            self.tally.note(
+                rows=rows,
+                clean_rows=rows,
+                column=WHOLE_ROW,
+                kind=kind.name,
+                subkind=removal.subkind,
+                incident_id=incident.id,
+                original=whole_rows(self.plain, rows),
+            )
+        self.present = present
+        self.free &= present
+        self.sound &= present
+
+    def child_loads(self) -> tuple[Indices, Flags]:
+        """Return when each row's first child was loaded, and whether it has any in this chunk."""
+        count = self.clean.num_rows
+        first = np.full(count, _NEVER, dtype=np.int64)
+        for name, rows in self.finished_siblings.items():
+            child = self.plan.archetype.schema[name]
+            for key in child.foreign_keys:
+                if key.to == self.table.name and len(key.columns) == 1 and child.loaded_at:
+                    self._first_of(first, child, key, rows)
+        return first, first < _NEVER
+
+    def _first_of(self, first: Indices, child: Table, key: ForeignKey, rows: pa.Table) -> None:
+        place = pc.index_in(
+            rows.column(key.columns[0]), value_set=self.clean.column(key.to_columns[0])
+        )
+        known = pc.is_valid(place).combine_chunks().to_numpy(zero_copy_only=False)
+        at = pc.fill_null(place, 0).combine_chunks().to_numpy().astype(np.int64)
+        event = child.event_time
+        if event is not None and event.through is None and self.event_us is not None:
+            # Children of a later parent are orphans, not children that it came too late for.
+            happened = pc.coalesce(*(rows.column(n) for n in event.columns)).cast(pa.int64())
+            known &= pc.fill_null(happened, 0).combine_chunks().to_numpy() >= self.event_us[at]
+        loads = times_us(rows.column(child.loaded_at or ""))
+        np.minimum.at(first, at[known], loads[known])
+
+    def elsewhere(self, chunk: int) -> pa.Table | None:
+        """Return this table's clean rows in another chunk of its family."""
+        family = next(f for f in self.plan.synthesis.families if self.table.name in f.tables)
+        if not 0 <= chunk < self.plan.chunks[family.name]:
+            return None
+        return plain(clean_chunk(self.plan, family, chunk)[self.table.name])
+
     def finished(self) -> pa.Table:
         """Return the table with all changes in it, copies at its end."""
         columns = []
@@ -224,9 +297,12 @@ class Work:
                 values = _scattered(values, self.written[name], self.clean.num_rows)
             columns.append(values)
         table = pa.Table.from_arrays(columns, names=list(self.table.column_names))
+        whole = table
+        if self.present is not None:
+            table = table.filter(pa.array(self.present))
         if not len(self.copy_rows):
             return table
-        copies = table.take(pa.array(self.copy_rows))
+        copies = whole.take(pa.array(self.copy_rows))
         if self.copy_us is not None:
             place = table.column_names.index(self.table.loaded_at or "")
             copies = copies.set_column(place, table.schema.field(place), instants(self.copy_us))

@@ -18,7 +18,7 @@ from dnr_core.synth.draw import below_each
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-    from dnr_core.model import Table
+    from dnr_core.model import Schema, Table
 
 _WAYS: Final = 3
 _FAR: Final = 20
@@ -74,8 +74,9 @@ def typos(text: str) -> tuple[str, str, str]:
     return dropped, swapped, text + " "
 
 
-def far_from_usual(tables: Any, table: Table, rate: Any) -> ir.Table:
+def far_from_usual(tables: Any, schema: Schema, table: Table, rate: Any) -> ir.Table:
     """Return the rows whose value is over 20 times, or under a 20th of, the column's median."""
+    del schema
     rows = tables[table.name]
     wrong = None
     for name in rate.columns:
@@ -85,8 +86,9 @@ def far_from_usual(tables: Any, table: Table, rate: Any) -> ir.Table:
     return rows.filter(wrong) if wrong is not None else rows.limit(0)
 
 
-def not_allowed(tables: Any, table: Table, rate: Any) -> ir.Table:
+def not_allowed(tables: Any, schema: Schema, table: Table, rate: Any) -> ir.Table:
     """Return the rows whose category is none of the values that the schema allows."""
+    del schema
     rows = tables[table.name]
     wrong = None
     for column in table.columns:
