@@ -104,6 +104,14 @@ def test_scatter_is_no_change(made: ModuleType, since: Any) -> None:
     assert "nothing changed beyond chance" in compare["sentence"]
 
 
+def test_stepping_over_the_limit_by_chance_is_nothing_new(made: ModuleType, since: Any) -> None:
+    """A share that scatters around its limit is neither solved nor new."""
+    below = made.health({("fact_order", "key_null"): lambda n: 0.009 + 0.004 * (n % 5 - 2)})
+    above = made.health({("fact_order", "key_null"): lambda n: 0.011 + 0.004 * (n % 5 - 2)})
+    for then, now in ((below, above), (above, below)):
+        assert set(states(since(then, None, now, None)).values()) <= {"same"}
+
+
 def test_no_need_is_solved_by_moving_its_limit(made: ModuleType, since: Any) -> None:
     """Then's figure is judged by today's limit, and the page says that the limit moved."""
     then = made.health({("fact_order", "key_null"): 0.03})

@@ -15,7 +15,7 @@ from dnr_core.report import facts
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context
 from dnr_core.report.earlier import Earlier
-from dnr_core.report.sides import Figures, Side, figures_now, side_document, side_of
+from dnr_core.report.sides import Figures, Side, figures_now, moved, side_document, side_of
 
 BEYOND_CHANCE: Final = 2.576
 """Standard errors (two-sided 1 %) by which a share must move to be called better or worse."""
@@ -152,14 +152,16 @@ def _limit(context: Context, earlier: Earlier, table: str, metric: str) -> float
 
 def _state(then: Side, now: Side, context: Context, earlier: Earlier) -> str | None:
     """Name the change; None for what was no need at either day."""
+    change = moved(then, now, BEYOND_CHANCE)
     if then.over or now.over:
         if not now.measured:
             return "not_measured"
-        if not then.over:
+        if not then.measured:
             return "new" if earlier.measured else None
-        if not now.over:
-            return "solved"
-        return _moved(then, now)
+        if then.over != now.over and change:
+            # What steps over its limit by chance is neither solved nor new.
+            return "new" if now.over else "solved"
+        return _MOVES[change]
     if then.measured or now.measured:
         # Broken rows within the limit at both days: a need only as far as people ask.
         return "same" if then.rank and now.rank else None
@@ -170,17 +172,10 @@ def _state(then: Side, now: Side, context: Context, earlier: Earlier) -> str | N
         return None if earlier.needs_left_out and not now.rank else "new"
     if then.asks and not now.asks:
         return "solved"
-    return _moved(then, now) if then.rank or now.rank else None
+    return _MOVES[change] if then.rank or now.rank else None
 
 
-def _moved(then: Side, now: Side) -> str:
-    if then.share is None or now.share is None or then.metric != now.metric:
-        return "same"
-    scatter = sqrt(then.share[1] ** 2 + now.share[1] ** 2)
-    difference = now.share[0] - then.share[0]
-    if abs(difference) <= BEYOND_CHANCE * scatter or not difference:
-        return "same"
-    return "worse" if difference > 0 else "better"
+_MOVES: Final = {1: "worse", 0: "same", -1: "better"}
 
 
 def _change(
@@ -274,8 +269,8 @@ def _sentence(
 
 def _notes(context: Context, earlier: Earlier) -> list[str]:
     notes = [
-        "A need counts as solved or new against the limits of today. Better and worse are changes "
-        "of the affected share beyond what its days scatter (two-sided 1 %).",
+        "A need counts as solved or new against the limits of today. Every change is one of the "
+        "affected share beyond what its days scatter (two-sided 1 %).",
         "What a fix was worth: the money at the share of then and the volume of today, less the "
         "money now. Rows that are broken in two ways count in both.",
     ]
@@ -296,9 +291,9 @@ def _notes(context: Context, earlier: Earlier) -> list[str]:
         notes.append("Only one of the two reports read a warehouse, so figures are not compared.")
     if (context.demand is None) == earlier.asked:
         notes.append("Only one of the two reports read messages, so demand is not compared.")
-    moved = _moved_limits(context, earlier)
-    if moved:
-        notes.append(f"Limits that changed since: {say.listed(moved, 6)}.")
+    limits = _moved_limits(context, earlier)
+    if limits:
+        notes.append(f"Limits that changed since: {say.listed(limits, 6)}.")
     return notes
 
 

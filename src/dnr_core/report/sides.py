@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import sqrt
 from typing import Any, Final
 
 from attrs import frozen
@@ -30,7 +31,9 @@ class Side:
     metric: str
     value: float | None
     share: tuple[float, float] | None
-    """The affected (or, of talk, the asked) share, and its standard error."""
+    """The affected (or, of talk, the asked) share, and its standard error; None: not known."""
+    shares: Mapping[str, float]
+    """Affected shares of all metrics of the need's theme."""
     money: tuple[float, float, float] | None
     late: bool
     asks: int
@@ -45,29 +48,31 @@ def side_of(
     limit_of: LimitOf,
 ) -> Side:
     """Read one day's side of a need from its figures, and its document where it was a candidate."""
-    metric, value, over, measured = "", None, False, False
+    metric, value, over = "", None, False
+    shares: dict[str, float] = {}
     for name in METRICS_OF.get(theme, ()):
         figure = figures.get((table, name))
         if figure is None or figure.of_rows <= 0:
             continue
-        measured = True
+        shares[name] = figure.rows / figure.of_rows
         current, limit = _value(figures, table, name, figure), limit_of(table, name)
         failed = current is not None and limit is not None and current > limit
         if not metric or (failed and not over):
             metric, value = name, current
         over = over or failed
     if need is None:
-        share = (0.0, 0.0) if measured else None
-        return Side(over, measured, metric, value, share, None, metric == "late", 0, 0)
+        late = metric == "late"
+        return Side(over, bool(shares), metric, value, None, shares, None, late, 0, 0)
     severity, asks, money = need["severity"], need["asks"], need["money"]
     own = bool(need["metric"])
     of = severity if own else asks
     return Side(
         over,
-        measured,
+        bool(shares),
         need["metric"] or metric,
         severity["value"] if own else value,
         _share(of["share"], of["share_low"], of["share_high"]),
+        shares,
         (money["cents"], money["low"]["cents"], money["high"]["cents"])
         if money["kind"] != "none"
         else None,
@@ -104,9 +109,32 @@ def figures_now(measures: Measures | None) -> Figures:
     }
 
 
+def moved(then: Side, now: Side, beyond: float) -> int:
+    """Return 1 where the share rose by more than `beyond` standard errors, -1 where it fell, else 0.
+
+    A side whose scatter is not known is taken to scatter like the other.
+    """
+    metric = now.metric if now.over or not then.over else then.metric
+    (was, error_then), (is_, error_now) = _at(then, metric), _at(now, metric)
+    if was is None or is_ is None:
+        return 0
+    errors = [error for error in (error_then, error_now) if error is not None]
+    scatter = sqrt(sum(error**2 for error in errors) * (2 / len(errors) if errors else 0))
+    change = is_ - was
+    return (change > beyond * scatter) - (change < -beyond * scatter)
+
+
+def _at(side: Side, metric: str) -> tuple[float | None, float | None]:
+    """A side's share of a metric and its standard error; None for what is not known."""
+    if side.share is not None and (side.metric == metric or metric not in side.shares):
+        return side.share
+    return side.shares.get(metric), None
+
+
 def side_document(side: Side, currency: str) -> dict[str, Any]:
     """Return a side as the document has it, in words and in numbers."""
     money = say.money(side.money[0], currency) if side.money else None
+    share = side.share[0] if side.share else side.shares.get(side.metric)
     if side.metric and not side.measured:
         text = "not measured"
     elif side.metric:
@@ -120,7 +148,7 @@ def side_document(side: Side, currency: str) -> dict[str, Any]:
         "over": side.over,
         "metric": side.metric,
         "value": None if side.value is None else round(side.value, 6),
-        "share": None if side.share is None else round(side.share[0], 6),
+        "share": None if share is None else round(share, 6),
         "asks": side.asks,
         "rank": side.rank,
         "money": money,
