@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnr_core.api.context import Context, open_context
-from dnr_core.api.look import measure_health, read_comms, resolve_archetype
+from dnr_core.api.look import open_warehouse, read_comms, resolve_archetype
 from dnr_core.api.make import import_comms
 from dnr_core.errors import ConfigError
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
-    from dnr_core.model import Archetype, CommsTables
+    from dnr_core.model import Archetype, CommsTables, Ranking
     from dnr_core.report import Report
 
 _LOG = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def run_report(
         ConfigError: a name or value that is not allowed.
     """
     from dnr_core import ranking, report
+    from dnr_core.health import drill, measure
 
     context = (context or open_context()).with_flags(
         {
@@ -110,26 +112,24 @@ def run_report(
         folder = settings.paths.comms / kind.name
         comms = import_comms(folder, slack=slack, mail=mail, nlq=nlq, progress=progress).path
     health = demand = None
-    if warehouse is not None:
-        health = measure_health(
-            warehouse,
-            archetype=kind,
-            as_of=settings.warehouse.as_of,
-            context=context,
-            progress=progress,
-        )
-    if comms is not None and not no_llm:
-        from dnr_core.demand import measure_demand
+    with ExitStack() as stack:
+        if warehouse is not None:
+            # Open until the top needs are known, whose rows are looked into then.
+            opened = stack.enter_context(open_warehouse(warehouse, archetype=kind, context=context))
+            health = measure(opened, settings, as_of=settings.warehouse.as_of, progress=progress)
+        if comms is not None and not no_llm:
+            from dnr_core.demand import measure_demand
 
-        demand = measure_demand(
-            written_before(read_comms(comms), settings.warehouse.as_of),
-            kind,
-            settings,
-            context.catalogue,
-            health=health,
-            progress=progress,
-        )
-    ranked = ranking.rank(kind, settings, context.catalogue, health=health, demand=demand)
+            demand = measure_demand(
+                written_before(read_comms(comms), settings.warehouse.as_of),
+                kind,
+                settings,
+                context.catalogue,
+                health=health,
+                progress=progress,
+            )
+        ranked = ranking.rank(kind, settings, context.catalogue, health=health, demand=demand)
+        drills = drill(opened, settings, health, _broken(ranked)) if health else {}
     result = report.assemble(
         kind,
         settings,
@@ -139,12 +139,18 @@ def run_report(
         source=_source(warehouse, comms),
         synthetic=_is_synthetic(warehouse, comms),
         earlier=earlier,
+        drills=drills,
     )
     if out is not None:
         result.save(Path(out))
         report.write_index(Path(out).parent)
     _LOG.info("report made", extra={"data": {"archetype": kind.name, "needs": len(ranked.needs)}})
     return result
+
+
+def _broken(ranked: Ranking) -> list[tuple[str, str]]:
+    """Table and metric of the top needs that have broken rows."""
+    return [(n.need.table, n.need.metric) for n in ranked.top if n.need.has_broken_rows]
 
 
 def written_before(messages: CommsTables, as_of: datetime | None) -> CommsTables:

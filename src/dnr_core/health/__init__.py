@@ -3,6 +3,7 @@
 from dnr_core.health.connect import Warehouse, open_warehouse
 from dnr_core.health.document import data_health_csv, data_health_document
 from dnr_core.health.draft import draft_schema
+from dnr_core.health.drill import drill
 from dnr_core.health.measure import measure
 from dnr_core.health.proof import explain
 from dnr_core.health.schema_file import archetype_of, read_schema
@@ -13,6 +14,7 @@ __all__ = [
     "data_health_csv",
     "data_health_document",
     "draft_schema",
+    "drill",
     "explain",
     "measure",
     "open_warehouse",

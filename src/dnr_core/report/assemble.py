@@ -9,6 +9,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from dnr_core.config.settings import Settings
+from dnr_core.health.drill import Drill
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.demand import DemandResult
 from dnr_core.model.health import HealthResult
@@ -122,16 +123,18 @@ def assemble(
     source: str = "",
     synthetic: bool = False,
     earlier: Earlier | None = None,
+    drills: Mapping[tuple[str, str], Drill] | None = None,
 ) -> Report:
     """Put everything that a report says into one object.
 
     `source` says where the data lies, for people; it must hold no secret and, for a report that
-    is to repeat on another machine, no path of this one. `earlier` is a report to compare with.
+    is to repeat on another machine, no path of this one. `earlier` is a report to compare with;
+    `drills` say, by table and metric, where broken rows concentrate.
 
     Raises:
         InputError: `earlier` is of the same day or a later one.
     """
-    context = Context(archetype, settings, ranking, health, demand)
+    context = Context(archetype, settings, ranking, health, demand, drills or {})
     needs = [need_document(context, ranked) for ranked in ranking.needs]
     top = [need for need in sorted(needs, key=lambda need: need["rank"]) if need["rank"]]
     strips = [strip_document(context, ranked) for ranked in ranking.top]

@@ -33,7 +33,13 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "columns": list(need.columns),
         "metric": need.metric,
         "money": money_document(context, ranked, worth),
-        "cause": facts.cause(context.archetype, need, context.health, context.measures),
+        "cause": facts.cause(
+            context.archetype,
+            need,
+            context.health,
+            context.measures,
+            context.drills.get((need.table, need.metric)),
+        ),
         "asks": asks_document(context, ranked),
         "severity": {
             "text": facts.how_bad(found)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from attrs import define
+from attrs import Factory, define
 
 from dnr_core.config.settings import Settings
+from dnr_core.health.drill import Drill
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.demand import DemandResult
 from dnr_core.model.health import HealthResult
@@ -28,6 +30,7 @@ class Context:
     ranking: Ranking
     health: HealthResult | None
     demand: DemandResult | None
+    drills: Mapping[tuple[str, str], Drill] = Factory(dict)
 
     @cached_property
     def measures(self) -> Measures | None:

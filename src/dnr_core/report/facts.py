@@ -8,12 +8,14 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from dnr_core.health.drill import Drill
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.health import DetectedIncident, HealthResult
 from dnr_core.model.need import Need
 from dnr_core.ranking import table_title
 from dnr_core.ranking.measures import LATE_TAIL_SHARE, SLO_KIND, Measures
 from dnr_core.ranking.needs import INCIDENT_THEME, METRICS_OF, MONTH_DAYS
+from dnr_core.report import places
 from dnr_core.report import wording as say
 
 METRIC_WORDS: Final = {
@@ -146,7 +148,11 @@ def incidents_of(
 
 
 def cause(
-    archetype: Archetype, need: Need, health: HealthResult | None, measures: Measures | None
+    archetype: Archetype,
+    need: Need,
+    health: HealthResult | None,
+    measures: Measures | None,
+    drill: Drill | None = None,
 ) -> str:
     """Say in one line what the data shows of the cause: where, since when, what happened."""
     if health is None or measures is None:
@@ -161,6 +167,7 @@ def cause(
         text
         for text in (
             _where(need, found, measures),
+            places.fact(drill, without_days=bool(_event(need, health))),
             _event(need, health),
             _kinds_of_failure(archetype, need, found, measures),
             _since(need, health, measures),

@@ -34,6 +34,7 @@ def summary(document: Document) -> str:
         *(line for need in document["cards"] for line in _card(need)),
         *_hidden(document),
         *_compare(document),
+        *_places(document),
         *_health(document),
         *_themes(document),
         *_incidents(document),
@@ -88,6 +89,20 @@ def _hidden(document: Document) -> list[str]:
         return []
     rows = [f"- {escaped(need['title'])}: {escaped(need['why'])}" for need in document["hidden"]]
     return ["## Hidden for low confidence", "", *rows, ""]
+
+
+def _places(document: Document) -> list[str]:
+    lines = []
+    for proof in document["proofs"]:
+        places = proof["places"]
+        if places:
+            lines += [f"- {escaped(proof['title'])}: {escaped(places['text'])}."]
+            lines += [
+                f"  - {row['broken_share_text']} {escaped(row['where'])}, with "
+                f"{row['rows_share_text']} of the rows ({row['lift_text']})"
+                for row in places["found"]
+            ]
+    return ["## Where the broken rows lie", "", *lines, ""] if lines else []
 
 
 def _compare(document: Document) -> list[str]:

@@ -8,6 +8,7 @@ from dnr_core.model.health import Proof
 from dnr_core.model.need import RankedNeed
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context, anchor
+from dnr_core.report.places import places_document
 from dnr_core.report.sections import voices_document
 
 MAX_IDS: Final = 12
@@ -27,6 +28,7 @@ def proof_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "id": anchor(ranked),
         "title": context.need_title(need),
         "queries": [_query(context, proof) for proof in _proofs(context, ranked)],
+        "places": places_document(context, need),
         "message_ids": ids[:MAX_IDS],
         "message_ids_left_out": max(0, len(ids) - MAX_IDS),
         "voices": voices_document(context, ranked),
