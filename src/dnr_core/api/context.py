@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dnr_core.catalogue import Catalogue
 from dnr_core.config.load import Effective, load_settings
 from dnr_core.config.settings import Settings
+from dnr_core.errors import ConfigError
+from dnr_core.model import DefectProfile
 from dnr_core.plugins import load_plugins
 
 
@@ -29,6 +31,21 @@ class Context:
     def settings(self) -> Settings:
         """The settings in force."""
         return self.effective.settings
+
+    def with_profile(self, profile: DefectProfile) -> Context:
+        """Return this context with a defect profile of the caller's own, found by its name.
+
+        Raises:
+            ConfigError: an installed profile has that name.
+        """
+        known = self.catalogue.profiles.get(profile.name)
+        if known is not None and known != profile:
+            raise ConfigError(
+                f"there is an installed defect profile {profile.name!r} already",
+                hint="give yours another name",
+            )
+        profiles = {**self.catalogue.profiles, profile.name: profile}
+        return evolve(self, catalogue=evolve(self.catalogue, profiles=profiles))
 
     def with_flags(self, flags: Mapping[str, Any]) -> Context:
         """Return this context with some settings (by dotted path) set over all layers.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dnr_core.api.context import Context, open_context, optional_path
 from dnr_core.errors import UnknownNameError
+from dnr_core.model import DefectProfile
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import read_manifest
 
@@ -23,7 +24,7 @@ def generate_warehouse(
     out: Path | str | None = None,
     meta: Path | str | None = None,
     scale: str | float | None = None,
-    quality: str | None = None,
+    quality: str | Path | DefectProfile | None = None,
     trajectory: str | None = None,
     months: int | None = None,
     seed: int | None = None,
@@ -48,7 +49,8 @@ def generate_warehouse(
             "s3://bucket/neobank"; None means `paths.data`/archetype.
         meta: folder of the truth; None means `paths.meta`/archetype.
         scale: "tiny", "evaluation", or what to multiply its volumes by.
-        quality: name of a defect profile ("typical", "clean", "severe", or a plugin's).
+        quality: name of a defect profile ("typical", "clean", "severe", or a plugin's), the path of
+            a profile's YAML file, or a `DefectProfile` of your own.
         trajectory: "T1" steady, "T2" growth, "T3" decline, "T4" shock and recovery.
         months: local months of history.
         seed: same seed, same bytes.
@@ -68,10 +70,14 @@ def generate_warehouse(
     """
     from dnr_core import warehouse
 
-    context = (context or open_context()).with_flags(
+    context = context or open_context()
+    if isinstance(quality, DefectProfile):
+        context = context.with_profile(quality)
+        quality = quality.name
+    context = context.with_flags(
         {
             "warehouse.scale": None if scale is None else str(scale),
-            "warehouse.quality": quality,
+            "warehouse.quality": None if quality is None else str(quality),
             "warehouse.trajectory": trajectory,
             "warehouse.months": months,
             "warehouse.seed": seed,
@@ -106,8 +112,10 @@ def generate_comms(
     nlq: int | None = None,
     style: str | None = None,
     provider: str | None = None,
+    model: str | None = None,
     seed: int | None = None,
     api_cap_usd: float | None = None,
+    price_usd_per_million: tuple[float, float] | None = None,
     context: Context | None = None,
     progress: Progress | None = None,
 ) -> CommsFolder:
@@ -120,8 +128,10 @@ def generate_comms(
         slack, email, nlq: threads, mails and questions.
         style: name of a comms style.
         provider: name of the LLM provider that writes.
+        model: the provider's model; None means its default.
         seed: same seed, same messages.
         api_cap_usd: most that may be spent.
+        price_usd_per_million: price of prompt and completion tokens of a model without a known one.
         context: plugins and settings; None opens them.
         progress: what to report to.
 
@@ -138,8 +148,10 @@ def generate_comms(
             "comms.nlq": nlq,
             "comms.style": style,
             "comms.provider": provider,
+            "comms.model": model,
             "comms.seed": seed,
             "comms.api_cap_usd": api_cap_usd,
+            "classification.price_usd_per_million": price_usd_per_million,
         }
     )
     name = read_manifest(Path(warehouse)).archetype

@@ -149,7 +149,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
         targets=load_time,
         breaks="loads",
         row_share=1.0,
-        size=Option("size", 6, 0, 1000, "hours without loads, as `hours` says"),
+        size=Option("hours", 6, 1, 1000, "hours without loads"),
         options=(),
     ),
     DefectKind(

@@ -16,7 +16,7 @@ from dnr_core.checks.files import opened
 from dnr_core.errors import DnrError, InputError
 from dnr_core.model import Check, CheckContext, CheckResult, load
 from dnr_core.progress import Progress, Silent
-from dnr_core.warehouse import company_of
+from dnr_core.warehouse import company_of, recorded_profile
 from dnr_core.workspace import Manifest, dump_json, read_manifest, write_text
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def validate(
             archetype=archetype,
             catalogue=catalogue,
             company=company_of(manifests["warehouse"]),
-            profile=catalogue.profile(str(manifests["warehouse"].settings["quality"])),
+            profile=recorded_profile(manifests["warehouse"], catalogue),
             settings=settings,
             warehouse=warehouse,
             comms=comms,

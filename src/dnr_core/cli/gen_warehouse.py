@@ -14,12 +14,17 @@ from dnr_core.cli.output import show
 @dnr_command(
     examples="""dnr gen-warehouse --archetype neobank
 dnr gen-warehouse --archetype marketplace --scale tiny --quality severe --seed 7
+dnr gen-warehouse --archetype neobank --quality profile.yaml
 dnr gen-warehouse --archetype neobank --scale 25 --workers 2 --out big/neobank
 dnr gen-warehouse --archetype neobank --scale 25 --engine spark --master 'local[2]'"""
 )
 @click.option("--archetype", required=True, metavar="NAME", help="Which kind of company.")
 @click.option("--scale", metavar="SCALE", help="tiny, evaluation, or a factor of its volumes.")
-@click.option("--quality", metavar="PROFILE", help="Defect profile: typical, clean, severe, ...")
+@click.option(
+    "--quality",
+    metavar="PROFILE",
+    help="Defect profile: typical, clean, severe, a plugin's, or a YAML FILE of yours.",
+)
 @click.option("--trajectory", metavar="T1..T4", help="Steady, growth, decline, shock.")
 @click.option("--months", type=int, help="Local months of history.")
 @click.option("--snapshot-days", type=int, help="Local days that snapshots keep.")

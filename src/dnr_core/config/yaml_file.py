@@ -39,25 +39,55 @@ class _PlainLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+Lines = dict[tuple[str | int, ...], int]
+"""The line (from 1) of each value by its path of keys and places."""
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a settings file.
+
+    Raises:
+        ConfigError: it cannot be read, or is too large.
+    """
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{file} has more than {MAX_BYTES:,} bytes and is no settings file")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {file}: {error}") from None
+
+
 def read_yaml(file: Path) -> Any:
     """Return the content of a YAML file.
 
     Raises:
         ConfigError: it cannot be read, is too large, or is no YAML.
     """
-    try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"{file} has more than {MAX_BYTES:,} bytes and is no settings file")
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from None
-    return parse_yaml(text, str(file))
+    return parse_yaml(read_text(file), str(file))
 
 
 def parse_yaml(text: str, where: str) -> Any:
     """Return the content of YAML text; `where` begins the message of a `ConfigError`."""
+    return parse_lines(text, where)[0]
+
+
+def parse_lines(text: str, where: str) -> tuple[Any, Lines]:
+    """Return the content of YAML text and the line of each value.
+
+    Raises:
+        ConfigError: it is no YAML; the message begins with `where`.
+    """
+    lines: Lines = {}
     try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader with more refusals
+        loader = _PlainLoader(text)
+        try:
+            node = loader.get_single_node()
+            if node is None:
+                return None, lines
+            _note_lines(node, (), lines)
+            return loader.construct_document(node), lines
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -69,3 +99,16 @@ def parse_yaml(text: str, where: str) -> Any:
         raise ConfigError(
             f"{where}: no valid YAML: {str(error).splitlines()[0] if str(error) else 'nested too deeply'}"
         ) from None
+
+
+def _note_lines(node: Any, path: tuple[str | int, ...], lines: Lines) -> None:
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*path, str(key.value))
+            _note_lines(value, here, lines)
+            # A mapping's own line is its first key's, which is a line below its name.
+            lines[here] = key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for place, value in enumerate(node.value):
+            _note_lines(value, (*path, place), lines)

@@ -7,6 +7,7 @@ from dnr_core.warehouse.incidents import (
     expected_volumes,
     plan_incidents,
     planned_incidents,
+    recorded_profile,
 )
 from dnr_core.warehouse.plan import Plan, make_plan
 from dnr_core.warehouse.repair import repair
@@ -23,5 +24,6 @@ __all__ = [
     "plan_incidents",
     "planned_incidents",
     "read_incidents",
+    "recorded_profile",
     "repair",
 ]

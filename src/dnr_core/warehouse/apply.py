@@ -20,7 +20,7 @@ from dnr_core.warehouse.allot import (
 )
 from dnr_core.warehouse.incidents import row_share
 from dnr_core.warehouse.lag import base_lag_us
-from dnr_core.warehouse.mix import Target
+from dnr_core.warehouse.mix import COMMON_OPTIONS, Target
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import LEDGER_SCHEMA, Tally
 from dnr_core.warehouse.work import Work, event_times, instants, times_us
@@ -126,7 +126,7 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
     rate = work.plan.rates[incident.id]
     if "where" in rate.options:
         # Its period has said on which days it falls, and nothing of rows.
-        meant = segment({"where": rate.options["where"]}, work.clean, None, work.plan.company.tz)
+        meant = segment({"where": rate.options["where"]}, work.plain, None, work.plan.company.tz)
         window = window if meant is None else window & meant
     count = int(np.count_nonzero(window))
     if not count:
@@ -157,7 +157,9 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
 
 
 def _eligible(work: Work, target: Target) -> Flags | None:
-    flags = segment(target.rate.options, work.clean, work.event_us, work.plan.company.tz)
+    flags: Flags | None = None
+    if not target.rate.options.keys().isdisjoint(COMMON_OPTIONS):
+        flags = segment(target.rate.options, work.plain, work.event_us, work.plan.company.tz)
     for more in (has_values(work.table, work.clean, target.columns), work.present):
         if more is not None:
             flags = more if flags is None else flags & more

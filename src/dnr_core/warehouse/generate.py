@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 from attrs import frozen
 
+from dnr_core.config.profiles import profile_as_dict
 from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError, DnrError
 from dnr_core.model import Archetype, Family
@@ -19,6 +20,7 @@ from dnr_core.warehouse.arrow import table_file
 from dnr_core.warehouse.disk import refuse_what_does_not_fit
 from dnr_core.warehouse.engines import Engine, Order
 from dnr_core.warehouse.engines.local import LocalEngine, worker_count
+from dnr_core.warehouse.incidents import PROFILE
 from dnr_core.warehouse.measure import calibrate
 from dnr_core.warehouse.parts import PartRecord, finished_part, part_path
 from dnr_core.warehouse.plan import Plan, company_from, make_plan
@@ -264,7 +266,7 @@ def _make(
         plan,
         catalogue,
         {name: digest for record in records for name, digest in record.files.items()},
-        {"fingerprint": plan.fingerprint, "rows": rows, "calibration": calibration},
+        {"fingerprint": plan.fingerprint, "rows": rows, "calibration": calibration, **_told(plan)},
     )
     publish(out, manifest)
     return manifest
@@ -319,6 +321,11 @@ def _manifest(
     )
 
 
+def _told(plan: Plan) -> dict[str, Any]:
+    """What was asked for, so that nothing has to be looked up when the warehouse is read."""
+    return {PROFILE: profile_as_dict(plan.profile), "notes": list(plan.notes)}
+
+
 def _write_empty(plan: Plan, catalogue: Catalogue, out: Path) -> WarehouseFolder:
     """Write each table's first part with its types and no rows."""
     stage = staged(out, f"dry run of {plan.fingerprint}")
@@ -329,6 +336,6 @@ def _write_empty(plan: Plan, catalogue: Catalogue, out: Path) -> WarehouseFolder
             pass
         files[relative] = sha256_of(stage / relative)
     rows = dict.fromkeys(plan.archetype.schema.names, 0)
-    manifest = _manifest(plan, catalogue, files, {"rows": rows, "dry_run": True})
+    manifest = _manifest(plan, catalogue, files, {"rows": rows, "dry_run": True, **_told(plan)})
     publish(out, manifest)
     return WarehouseFolder(out, None, plan.archetype.name, manifest)

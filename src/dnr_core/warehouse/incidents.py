@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from attrs import frozen
 
+from dnr_core.config.profiles import profile_from
 from dnr_core.config.zones import zone_of
-from dnr_core.errors import InputError
+from dnr_core.errors import ConfigError, InputError
 from dnr_core.model import (
     Archetype,
     Company,
@@ -33,6 +34,9 @@ from dnr_core.workspace import Manifest
 
 if TYPE_CHECKING:
     from dnr_core.catalogue import Catalogue
+
+PROFILE: Final = "profile"
+"""Where a manifest's `extra` holds the profile."""
 
 BUSY_ROWS_A_DAY: Final = 500
 """From this many rows a local day on, a one-day event can be told from chance (definitions)."""
@@ -295,6 +299,24 @@ def company_of(manifest: Manifest) -> Company:
         ) from None
 
 
+def recorded_profile(manifest: Manifest, catalogue: Catalogue) -> DefectProfile:
+    """Return the profile of a finished warehouse, as its manifest holds it.
+
+    Raises:
+        UnknownNameError: a kind of defect is not installed.
+        InputError: the manifest is of no made warehouse, or damaged.
+    """
+    if "quality" not in manifest.settings:
+        raise InputError("the manifest names no quality profile, so it is of no made warehouse")
+    content = manifest.extra.get(PROFILE)
+    if content is None:
+        return catalogue.profile(str(manifest.settings["quality"]))
+    try:
+        return profile_from(content, catalogue)
+    except ConfigError as error:
+        raise InputError(str(error), hint=error.hint) from None
+
+
 def planned_incidents(
     manifest: Manifest, archetype: Archetype, catalogue: Catalogue
 ) -> tuple[Incident, ...]:
@@ -302,12 +324,10 @@ def planned_incidents(
 
     Raises:
         InputError: it is not the manifest of a made warehouse.
-        UnknownNameError: its profile is not installed.
+        UnknownNameError: a kind of its profile is not installed.
     """
-    if "quality" not in manifest.settings:
-        raise InputError("the manifest names no quality profile, so it is of no made warehouse")
     company = company_of(manifest)
-    profile = catalogue.profile(str(manifest.settings["quality"]))
+    profile = recorded_profile(manifest, catalogue)
     return plan_incidents(archetype, company, profile, expected_volumes(archetype, company))
 
 

@@ -91,7 +91,7 @@ def check_profile(
     """Refuse rates that name what is not there, or ask for what cannot be.
 
     Returns:
-        Notes, one for each rate that names no table and fits none of this archetype.
+        Notes, one for each sort of incident that fits no table of this archetype.
 
     Raises:
         ConfigError: it says which rate, what is wrong, and what is allowed.
@@ -106,13 +106,17 @@ def check_profile(
         _check_period(asked, history)
         check_options(asked.refuse, kind, rate.options)
         if isinstance(rate, DefectRate):
-            fits = _check_rate(asked, rate, kind)
-        else:
-            check_incident(asked.refuse, kind, rate)
-            fits = _check_incident(asked, rate, company)
-        if not fits:
-            notes.append(f"{rate.kind}: {archetype.name} has no table that can have it")
+            _check_rate(asked, rate, kind)
+            continue
+        check_incident(asked.refuse, kind, rate)
+        if not _check_incident(asked, rate, company):
+            notes.append(nowhere(rate.kind, archetype))
     return tuple(notes)
+
+
+def nowhere(kind: str, archetype: Archetype) -> str:
+    """Return the note on a rate that names no table and fits none."""
+    return f"{archetype.name} has no table that can have {kind}, so there is none"
 
 
 def _check_names(asked: Asked) -> None:
@@ -184,12 +188,12 @@ def _check_period(asked: Asked, history: History) -> None:
     period = days_of(asked.rate.options, history)
     if period is None:
         return
-    if period[0] > period[1] or (isinstance(asked.rate, IncidentRate) and period[0] == period[1]):
-        raise asked.refuse("`from` is not before `until`")
     if period[1] <= 0 or period[0] >= history.days:
         raise asked.refuse(
             f"its period lies outside of the history, {history.first} to before {history.end}"
         )
+    if period[0] > period[1] or (isinstance(asked.rate, IncidentRate) and period[0] == period[1]):
+        raise asked.refuse("`from` is not before `until`")
     if isinstance(asked.rate, DefectRate):
         for table in asked.tables:
             if asked.rate.tables and not _has_time(table):
@@ -234,7 +238,7 @@ def _check_number(refuse: Any, option: Option, value: Any) -> None:
         )
 
 
-def _check_rate(asked: Asked, rate: DefectRate, kind: DefectKind) -> bool:
+def _check_rate(asked: Asked, rate: DefectRate, kind: DefectKind) -> None:
     if kind.dated:
         raise asked.refuse("it is dated and belongs under incidents, not rates")
     if kind.stage == "removals":
@@ -243,11 +247,9 @@ def _check_rate(asked: Asked, rate: DefectRate, kind: DefectKind) -> bool:
         raise asked.refuse(
             f"a share of {rate.share} is not possible", f"shares lie between 0 and {MOST_SHARE}"
         )
-    fits = False
     for table in asked.tables:
         columns = broken_columns(kind, asked.archetype, table)
         hit = [c for c in columns if not rate.columns or c in rate.columns]
-        fits = fits or bool(hit)
         if hit or not rate.tables:
             continue
         wanted = f" of {', '.join(rate.columns)}" if rate.columns and columns else ""
@@ -255,7 +257,6 @@ def _check_rate(asked: Asked, rate: DefectRate, kind: DefectKind) -> bool:
             f"there is nothing{wanted} in {table.name} that it can break",
             f"it can break {', '.join(columns)} there" if columns else "",
         )
-    return fits
 
 
 def check_incident(refuse: Any, kind: DefectKind, rate: IncidentRate) -> None:

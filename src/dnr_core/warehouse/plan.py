@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
 
+from dnr_core.config.profiles import find_profile, profile_as_dict
 from dnr_core.config.settings import DEFAULT_AS_OF, WarehouseSettings, scale_factor
 from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError, PluginError
@@ -29,6 +30,7 @@ from dnr_core.warehouse.incidents import expected_volumes, rated_incidents
 from dnr_core.warehouse.mix import (
     Target,
     check_profile,
+    nowhere,
     refuse_what_cannot_hold,
     targets_of,
 )
@@ -107,7 +109,7 @@ class Plan:
         told = {
             "layout": LAYOUT,
             "settings": self.settings,
-            "profile": repr(self.profile),
+            "profile": profile_as_dict(self.profile),
             "schema": repr(self.archetype.schema),
             "chunks": dict(self.chunks),
             "versions": dict(self.versions),
@@ -208,7 +210,7 @@ def make_plan(
         PluginError: the archetype's synthesis is faulty.
     """
     kind_of = archetype if isinstance(archetype, Archetype) else catalogue.archetype(archetype)
-    profile = catalogue.profile(settings.quality)
+    profile = find_profile(settings.quality, catalogue)
     synthesis = _synthesis(kind_of)
     company = company_from(kind_of, settings, scale)
     names = {rate.kind for rate in profile.rates} | {rate.kind for rate in profile.incidents}
@@ -217,6 +219,15 @@ def make_plan(
     incidents = rated_incidents(kind_of, company, profile, expected_volumes(kind_of, company))
     together = [family.tables for family in synthesis.families]
     targets = targets_of(kind_of, profile, kinds, together)
+    hit = {target.place for target in targets}
+    notes = (
+        tuple(
+            nowhere(rate.kind, kind_of)
+            for place, rate in enumerate(profile.rates)
+            if rate.share > 0 and place not in hit
+        )
+        + notes
+    )
     refuse_what_cannot_hold(kind_of, profile, targets, incidents, kinds)
     chunks = {family.name: int(family.chunks(company)) for family in synthesis.families}
     return Plan(

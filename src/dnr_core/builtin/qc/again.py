@@ -15,6 +15,8 @@ PARTS_A_FAMILY = 2
 
 def warehouse(context: CheckContext) -> Iterator[CheckResult]:
     """Build the first and last part of each family anew, from the manifest's settings."""
+    from attrs import evolve
+
     from dnr_core.config import WarehouseSettings
     from dnr_core.warehouse import make_plan
     from dnr_core.warehouse.parts import build_part
@@ -31,7 +33,10 @@ def warehouse(context: CheckContext) -> Iterator[CheckResult]:
         snapshot_days=company.snapshot_days,
         as_of=company.as_of,
     )
-    plan = make_plan(context.archetype, settings, context.catalogue)
+    # The profile may be of a file that is gone; the manifest has held it.
+    profiles = {**context.catalogue.profiles, context.profile.name: context.profile}
+    catalogue = evolve(context.catalogue, profiles=profiles)
+    plan = make_plan(context.archetype, settings, catalogue)
     fingerprint = manifest.extra.get("fingerprint")
     if plan.fingerprint != fingerprint:
         yield skipped(

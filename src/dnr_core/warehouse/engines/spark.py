@@ -71,7 +71,9 @@ def order_from(recipe: Recipe) -> Order:
         catalogue = load_plugins(only=recipe.plugins)
         profiles = {**catalogue.profiles, recipe.profile.name: recipe.profile}
         catalogue = evolve(catalogue, profiles=profiles)
-        plan = make_plan(recipe.archetype, recipe.settings, catalogue)
+        # By name: the file that a profile was read from may be on the driver's disk alone.
+        settings = evolve(recipe.settings, quality=recipe.profile.name)
+        plan = make_plan(recipe.archetype, settings, catalogue)
         if plan.fingerprint != recipe.fingerprint:
             here = ", ".join(f"{name} {version}" for name, version in plan.versions.items())
             raise ConfigError(
