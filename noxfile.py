@@ -19,6 +19,8 @@ EDITABLE = (
     ".[testing,postgres]",
     *(part for name in PLUGINS for part in ("-e", f"plugins/{name}")),
 )
+# Engines besides DuckDB and SQLite on which health is measured; no service and no Java.
+ENGINES = ("polars", "datafusion")
 PYTHONS = ("3.11", "3.12", "3.13")
 
 
@@ -37,14 +39,14 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests that need nothing but Python."""
-    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema")
+    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema", *ENGINES)
     session.run("pytest", "-n", "2", "--dist", "loadgroup", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """Run the tests on every Python that is promised and installed here."""
-    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema")
+    install_all(session, "pytest-xdist", "scikit-learn", "jsonschema", *ENGINES)
     session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *session.posargs)
 
 
@@ -106,6 +108,19 @@ def spark(session: nox.Session) -> None:
         session.run("apt-get", "update", "-qq", external=True)
         session.run("apt-get", "install", "-y", "-qq", java, external=True)
     session.run("pytest", "tests/spark", *session.posargs, env={"DNR_SPARK": "1"})
+
+
+@nox.session
+def backends(session: nox.Session) -> None:
+    """Measure health on every backend, among them a real PostgreSQL and Spark, started here."""
+    install_all(session, "pyspark>=4,<5", *ENGINES)
+    packages = [] if shutil.which("java") else ["openjdk-17-jre-headless"]
+    if not (shutil.which("pg_ctl") or list(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))):
+        packages.append("postgresql")
+    if packages:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", *packages, external=True)
+    session.run("pytest", "tests/backends", *session.posargs, env={"DNR_BACKENDS": "1"})
 
 
 @nox.session

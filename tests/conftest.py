@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
+import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -95,3 +99,76 @@ def flights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
                 f"read_csv('{data / table}.csv', nullstr = 'NA', sample_size = -1)"
             )
     return path
+
+
+@frozen
+class Postgres:
+    """A PostgreSQL server of the tests' own: `url(database)` is its administrator's."""
+
+    port: int
+    folder: Path
+    binaries: Path
+    password: str = "s3cret/w@rd"
+
+    def url(self, database: str, user: str = "boss", password: str | None = None) -> str:
+        word = (password or self.password).replace("/", "%2F").replace("@", "%40")
+        return f"postgresql://{user}:{word}@127.0.0.1:{self.port}/{database}"
+
+    def psql(self, sql: str, database: str = "postgres") -> None:
+        """Run a script as psql does, stopping at its first error."""
+        command = [str(self.binaries / "psql"), "-q", "-X", "-v", "ON_ERROR_STOP=1", "-f", "-"]
+        subprocess.run(
+            [*command, self.url(database)],
+            input=sql.encode(),
+            check=True,
+            capture_output=True,
+        )
+
+
+def _postgres_binaries() -> Path | None:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which("pg_ctl")
+    return next((f for f in (*folders, *([Path(found).parent] if found else []))), None)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL that is made, started and thrown away here; skipped where none is installed."""
+    binaries = _postgres_binaries()
+    if binaries is None:
+        told = "PostgreSQL is not installed"
+        pytest.fail(told) if os.environ.get("DNR_BACKENDS") else pytest.skip(told)
+    # Not below pytest's own folder, which only this user may enter: the server runs as another.
+    folder = Path(tempfile.mkdtemp(prefix="dnr-postgres-"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Postgres(port, folder, binaries)
+    # It refuses to run as root.
+    user = "nobody" if os.getuid() == 0 else None
+    (folder / "password").write_text(server.password, encoding="utf-8")
+    for path in (folder, folder / "password"):
+        shutil.chown(path, user) if user else None
+
+    def run(*command: str) -> None:
+        done = subprocess.run(
+            [str(binaries / command[0]), *command[1:]],
+            user=user,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    data = str(folder / "data")
+    run(
+        "initdb",
+        *("-D", data, "-U", "boss", "-A", "scram-sha-256", "--locale=C", "-E", "UTF8"),
+        *("--no-sync", f"--pwfile={folder / 'password'}"),
+    )
+    options = f"-p {port} -h 127.0.0.1 -k {folder} -c fsync=off -c TimeZone=Asia/Tokyo"
+    run("pg_ctl", "-D", data, "-w", "-l", str(folder / "log"), "-o", options, "start")
+    yield server
+    run("pg_ctl", "-D", data, "-m", "immediate", "stop")
+    shutil.rmtree(folder)

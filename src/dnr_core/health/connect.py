@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 from dnr_core.errors import InputError, WarehouseError
 from dnr_core.health.dialect import Dialect, fetch
 from dnr_core.health.introspect import listed_tables
-from dnr_core.health.location import Opened, masked, open_location
+from dnr_core.health.location import Location, Opened, masked, open_location
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ColumnType, Table
@@ -126,7 +126,7 @@ class Warehouse:
         """Close the connection and drop what was kept in memory."""
         if self._open:
             self._open = False
-            self.connection.disconnect()
+            self._opened.close()
 
     def __contains__(self, name: object) -> bool:
         return name in self._tables
@@ -299,11 +299,11 @@ def _used(archetype: Archetype, table: Table) -> frozenset[str]:
 
 
 def open_warehouse(
-    location: str | Path,
+    location: Location,
     archetype: Archetype | None = None,
     catalogue: KnowsArchetypes | None = None,
 ) -> Warehouse:
-    """Open a folder, database file or URL, read-only.
+    """Open a folder, database file or URL, read-only; or look at an open connection of Ibis.
 
     `archetype` may be left out for a folder that dnr made: its manifest names it, and
     `catalogue` (all installed plugins, unless given) knows it.
@@ -331,12 +331,12 @@ def open_warehouse(
             )
         return Warehouse(opened, archetype)
     except BaseException:
-        opened.connection.disconnect()
+        opened.close()
         raise
 
 
 def _archetype_of(
-    opened: Opened, location: str | Path, catalogue: KnowsArchetypes | None
+    opened: Opened, location: Location, catalogue: KnowsArchetypes | None
 ) -> Archetype:
     if opened.manifest is None:
         raise WarehouseError(

@@ -1,7 +1,7 @@
-"""Room: health. The two shims that Ibis needs to be right on every backend, and how a query runs.
+"""Room: health. The shims that Ibis needs to be right on every backend, and how a query runs.
 
 Ibis compiles, the backend's own driver runs: `to_pyarrow` would import pandas, and
-`to_pyarrow_batches` does not cast. Whatever a backend lacks is said here and nowhere else.
+`to_pyarrow_batches` does not cast. What a backend lacks, and why, is in `capabilities`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import ibis
 import ibis.expr.datatypes as dt
 import numpy as np
 from attrs import field, frozen
+from sqlglot.optimizer.eliminate_subqueries import eliminate_subqueries
+
+from dnr_core.health.capabilities import Feature, lacks
 
 SECONDS_PER_DAY: Final = 86_400
 # Added before an integer division and taken off after it, so that instants before 1970 stay
@@ -48,6 +51,8 @@ _divide = _builtin("divide", (dt.int64, dt.int64), dt.int64)
 """Integer division; Ibis's own goes through floats."""
 _make_timestamp = _builtin("make_timestamp", (dt.int64,), dt.timestamp)
 """The time that many microseconds after 1970."""
+_to_timestamp = _builtin("to_timestamp", (dt.int64,), dt.timestamp)
+"""The same of seconds, on PostgreSQL, for which Ibis has no operation."""
 bit_count = _builtin("bit_count", (dt.int64,), dt.int64)
 """How many bits of a whole number are set."""
 _strftime = _builtin("strftime", (dt.string, dt.string), dt.string)
@@ -55,6 +60,9 @@ _strftime_of = _builtin("strftime", (dt.string, dt.int64, dt.string), dt.string)
 _substr = _builtin("substr", (dt.timestamp, dt.int64, dt.int64), dt.string)
 _ltrim = _builtin("ltrim", (dt.string, dt.string), dt.string)
 """SQLite's own, which take a time as the text that it is."""
+_arrow_cast = _builtin("arrow_cast", (dt.timestamp, dt.string), dt.timestamp)
+_date_part = _builtin("date_part", (dt.string, dt.timestamp), dt.float64)
+"""DataFusion's own."""
 
 
 @frozen
@@ -65,20 +73,14 @@ class Dialect:
     keeps_scratch: bool = field(default=False, kw_only=True)
     """True where temporary tables may be made beside what is read (DuckDB keeps them in memory)."""
 
-    @property
-    def has_quantiles(self) -> bool:
-        """SQLite has none: there, quantiles are taken from counts of rows by day and lag."""
-        return self.name != "sqlite"
+    def lacks(self, feature: Feature) -> bool:
+        """Tell whether the backend lacks something that dnr would use."""
+        return lacks(self.name, feature)
 
     @property
-    def orders_times(self) -> bool:
-        """SQLite keeps times as text, whose order is that of the instants only by convention."""
-        return self.name != "sqlite"
-
-    @property
-    def quantiles_at_once(self) -> bool:
-        """Spark's compiler fails on a list of quantiles, so it is asked for one at a time."""
-        return self.name in {"duckdb", "postgres"}
+    def sql_name(self) -> str:
+        """The backend whose SQL is printed: its own, or DuckDB's where it has none."""
+        return "duckdb" if self.lacks("sql_text") else self.name
 
     def floor_divide(self, number: Any, by: int) -> Any:
         """Divide integers, rounding down, for numbers from year 0 on in any unit of time."""
@@ -99,6 +101,11 @@ class Dialect:
             digits = ibis.literal(".0123456789")
             rest = _ltrim(_substr(instant, 20, 40), digits)
             return _strftime(ibis.literal("%s"), _substr(instant, 1, 19) + rest).cast("int64")
+        if self.name == "datafusion":
+            # Ibis goes through nanoseconds here, which end in 2262 and take no zone. Fractions of
+            # a microsecond are cut first: in a float they could round up into the next second.
+            micros = _arrow_cast(instant, ibis.literal("Timestamp(Microsecond, None)"))
+            return _date_part(ibis.literal("epoch"), micros).floor().cast("int64")
         return instant.truncate("s").epoch_seconds().cast("int64")
 
     def month_of_seconds(self, local_seconds: Any) -> Any:
@@ -112,37 +119,58 @@ class Dialect:
                 for part in ("%Y", "%m")
             ]
             return parts[0].cast("int64") * 12 + parts[1].cast("int64") - 1
-        moment = (
-            _make_timestamp(local_seconds * 1_000_000)
-            if self.name == "duckdb"
-            else local_seconds.as_timestamp("s")
-        )
+        match self.name:
+            case "duckdb":
+                moment = _make_timestamp(local_seconds * 1_000_000)
+            case "postgres":
+                moment = _to_timestamp(local_seconds)
+            case _:
+                moment = local_seconds.as_timestamp("s")
         return moment.year().cast("int64") * 12 + moment.month() - 1
 
     def day_of_date(self, date: Any) -> Any:
         """Days since 1970 of a date column."""
+        if self.lacks("date_difference"):
+            return self.floor_divide(self.epoch_seconds(date), SECONDS_PER_DAY)
         return date.delta(ibis.date("1970-01-01"), unit="day").cast("int64")
 
 
 def fetch(connection: Any, expression: Any) -> list[tuple[Any, ...]]:
     """Run an expression and return its rows, with whole decimals as integers."""
+    if connection.name == "polars":
+        # Ibis compiles to a lazy frame here, not to SQL.
+        return _rows(connection.compile(expression).collect().to_arrow())
+    if lacks(connection.name, "deep_queries"):
+        tree = unnested(connection.compiler.to_sqlglot(expression))
+        return fetch_sql(connection, tree.sql(dialect=connection.dialect))
     return fetch_sql(connection, connection.compile(expression))
+
+
+def unnested(tree: Any) -> Any:
+    """Write each query within a query as a named one before it (`WITH`)."""
+    return eliminate_subqueries(tree.copy())
 
 
 def fetch_sql(connection: Any, sql: str) -> list[tuple[Any, ...]]:
     """Run SQL that Ibis compiled and return its rows, with whole decimals as integers."""
     cursor = connection.raw_sql(sql)
-    if hasattr(cursor, "collect"):
-        rows: Sequence[Any] = cursor.collect()
-    elif connection.name == "duckdb":
+    if connection.name == "duckdb":
         # Through Arrow, because fetching a time with a zone would need pytz. This cursor is not
         # closed: that would close the connection.
-        table = cursor.to_arrow_table()
-        rows = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+        return _rows(cursor.to_arrow_table())
+    if connection.name == "datafusion":
+        return _rows(cursor.to_arrow_table())
+    if hasattr(cursor, "collect"):
+        rows: Sequence[Any] = cursor.collect()
     else:
         with closing(cursor):
             rows = cursor.fetchall()
     return [tuple(_plain(value) for value in row) for row in rows]
+
+
+def _rows(table: Any) -> list[tuple[Any, ...]]:
+    columns = ([_plain(value) for value in column.to_pylist()] for column in table.columns)
+    return list(zip(*columns, strict=True))
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,7 @@ def draft_schema(url: str | Path) -> str:
         described = describe(opened)
         tables, money = guess(opened, described)
     finally:
-        opened.connection.disconnect()
+        opened.close()
     name = _name_of(str(url))
     lines = [
         f"# Schema of {opened.shown}, drafted by dnr. Please read it: what is marked 'guessed' is a",

@@ -23,7 +23,7 @@ from dnr_core.health.local_time import LocalClock, day_number
 from dnr_core.health.marks import Judged, Mark, all_of, any_of, judge
 from dnr_core.health.measure import Setup, prepare
 from dnr_core.health.once import repeated
-from dnr_core.health.proof import sql_of
+from dnr_core.health.printed import sql_of
 from dnr_core.model.health import HealthResult
 from dnr_core.model.schema import Table
 

@@ -17,7 +17,7 @@ from dnr_core.health.local_time import LocalClock, date_of, month_number, month_
 from dnr_core.health.longform import Measured, Span
 from dnr_core.health.money import row_amount, unit_of
 from dnr_core.health.once import once
-from dnr_core.health.times import event_columns
+from dnr_core.health.times import event_columns, first_of
 from dnr_core.model.archetype import (
     Archetype,
     Guardrail,
@@ -28,6 +28,7 @@ from dnr_core.model.archetype import (
 )
 from dnr_core.model.health import MonthlyFigure, NotMeasured
 from dnr_core.model.lazy import load
+from dnr_core.model.schema import Table
 
 MEDIAN_MONTHS: Final = 3
 
@@ -145,14 +146,17 @@ def usual_month(archetype: Archetype, figures: list[MonthlyFigure]) -> tuple[flo
 
 
 def kpis(
-    warehouse: Warehouse, months: Months, clock: LocalClock
+    warehouse: Warehouse, tables: list[Measured], months: Months, span: Span, clock: LocalClock
 ) -> tuple[list[MonthlyFigure], list[NotMeasured]]:
-    """The archetype's KPIs by local month, each row once."""
+    """The archetype's KPIs by local month, each row once, rows of days after the as-of left out."""
     if not warehouse.archetype.kpis:
         return [], []
     schema = warehouse.archetype.schema
-    tables = {t.name: once(warehouse, t) for t in schema.tables if t.name in warehouse}
-    context = KpiContext(tables, clock.day, clock.month, months.numbers)
+    given = {t.name: once(warehouse, t) for t in schema.tables if t.name in warehouse}
+    for measured in tables:
+        if (measured.counts.tally.days > span.last).any():
+            given[measured.name] = _until(given[measured.name], schema[measured.name], span, clock)
+    context = KpiContext(given, clock.day, clock.month, months.numbers)
     found: list[MonthlyFigure] = []
     missing: list[NotMeasured] = []
     for kpi in warehouse.archetype.kpis:
@@ -167,6 +171,17 @@ def kpis(
             months.figure(kpi.name, kpi.title, kpi.unit, m, values.get(m)) for m in months.numbers
         ]
     return found, missing
+
+
+def _until(rows: Any, table: Table, span: Span, clock: LocalClock) -> Any:
+    columns = event_columns(table)
+    if not columns:
+        return rows
+    event = first_of(rows, columns)
+    if event.type().is_date():
+        return rows.filter(event.isnull() | (clock.day(event) <= span.last))
+    seconds = clock.seconds(event)
+    return rows.filter(seconds.isnull() | (seconds < clock.day_start(span.last + 1)))
 
 
 def _fault(what: str, thing: Kpi | Guardrail, error: Exception) -> str:

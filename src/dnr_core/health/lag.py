@@ -43,7 +43,7 @@ def lags(
     )
     rows = rows.filter(ibis._.day >= first)
     recent = rows.filter(rows.day >= window)
-    if not warehouse.dialect.has_quantiles:
+    if warehouse.dialect.lacks("quantiles"):
         return _from_counts(warehouse, rows, window)
     by_day = {
         int(row[0]): pair
@@ -61,10 +61,10 @@ def lags(
 
 
 def _quantiles(warehouse: Warehouse, rows: ir.Table, groups: list[str]) -> Any:
-    if warehouse.dialect.quantiles_at_once:
-        both = {"lag": rows.lag_s.quantile(list(SHARES))}
-    else:
+    if warehouse.dialect.lacks("quantile_list"):
         both = {f"lag_{place}": rows.lag_s.quantile(s) for place, s in enumerate(SHARES)}
+    else:
+        both = {"lag": rows.lag_s.quantile(list(SHARES))}
     return rows.group_by(groups).agg(**both) if groups else rows.agg(**both)
 
 

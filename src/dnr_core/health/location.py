@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import ibis
 from attrs import frozen
 
-from dnr_core.errors import InputError, UnfinishedError, WarehouseError
+from dnr_core.errors import DnrError, WarehouseError
 from dnr_core.health.dialect import Dialect
-from dnr_core.workspace import MANIFEST, Manifest, read_manifest
+from dnr_core.health.folder import (
+    ENGINES,
+    connect_folder,
+    duckdb_settings,
+    manifest_of,
+    parquet_files,
+    spark_connection,
+    stop_spark,
+)
+from dnr_core.workspace import Manifest
 
-MEMORY_LIMIT: Final = "1GB"
-"""What DuckDB may hold before it spills to the temporary folder."""
 FILE_SUFFIXES: Final = {
     ".duckdb": "duckdb",
     ".ddb": "duckdb",
@@ -25,7 +32,8 @@ FILE_SUFFIXES: Final = {
     ".sqlite": "sqlite",
     ".sqlite3": "sqlite",
 }
-_PARQUET_MAGIC: Final = b"PAR1"
+Location = str | Path | Any
+"""A path, a URL, or a connection of Ibis (an `ibis.backends.BaseBackend`)."""
 
 
 @frozen
@@ -41,21 +49,28 @@ class Opened:
     folder: Path | None = None
     manifest: Manifest | None = None
     files: dict[str, tuple[str, ...]] | None = None
+    close: Callable[[], None] = lambda: None
 
 
-def masked(location: str | Path) -> str:
+def masked(location: Location) -> str:
     """Return the location without password and without secrets in its query."""
+    if not isinstance(location, str | Path):
+        return f"the given {location.name} connection"
     text = str(location)
     if "://" not in text:
         return text
     parts = urlsplit(text)
     host = parts.netloc.rsplit("@", 1)[-1]
     user = parts.netloc.rsplit("@", 1)[0].split(":", 1)[0] if "@" in parts.netloc else ""
-    return urlunsplit((parts.scheme, f"{user}@{host}" if user else host, parts.path, "", ""))
+    return (
+        f"{parts.scheme}://{user}@{host}{parts.path}"
+        if user
+        else f"{parts.scheme}://{host}{parts.path}"
+    )
 
 
-def open_location(location: str | Path, *, made: bool) -> Opened:
-    """Connect to a folder, file or URL, read-only.
+def open_location(location: Location, *, made: bool) -> Opened:
+    """Connect to a folder, file or URL, read-only; a connection of Ibis is taken as it is.
 
     `made` says that the folder must be one that dnr finished making.
 
@@ -63,12 +78,14 @@ def open_location(location: str | Path, *, made: bool) -> Opened:
         WarehouseError: it cannot be reached, is locked, missing or not what its name says.
         UnfinishedError: a folder of dnr without a manifest.
     """
+    if not isinstance(location, str | Path):
+        return _borrowed(location)
     text = str(location)
     if "://" in text:
-        return _open_url(text)
+        return _open_url(text, made=made)
     path = Path(text)
     if path.is_dir():
-        return _open_folder(path, made=made)
+        return _open_folder("duckdb", path, str(path), made=made)
     if not path.exists():
         raise WarehouseError(
             f"there is no folder or file {path}",
@@ -83,20 +100,11 @@ def open_location(location: str | Path, *, made: bool) -> Opened:
     return _open_duckdb(path) if kind == "duckdb" else _open_sqlite(path)
 
 
-def _duckdb_settings() -> dict[str, Any]:
-    return {
-        "memory_limit": MEMORY_LIMIT,
-        "temp_directory": str(Path(gettempdir()) / f"dnr-spill-{os.getpid()}"),
-        "preserve_insertion_order": "false",
-        "autoinstall_known_extensions": "false",
-    }
-
-
 def _open_duckdb(path: Path) -> Opened:
     if not path.is_file():
         raise WarehouseError(f"there is no file {path}", hint="check the path of the database")
     try:
-        connection = ibis.duckdb.connect(path, read_only=True, **_duckdb_settings())
+        connection = ibis.duckdb.connect(path, read_only=True, **duckdb_settings())
     except Exception as error:  # noqa: BLE001 - DuckDB raises its own, without a common base here
         message = str(error).splitlines()[0]
         busy = "lock" in message.lower()
@@ -107,7 +115,12 @@ def _open_duckdb(path: Path) -> Opened:
             else "is it a DuckDB file, written by a version not newer than this one?",
         ) from None
     connection.raw_sql("SET TimeZone = 'UTC'")
-    return Opened(connection, Dialect("duckdb", keeps_scratch=True), masked(path))
+    return Opened(
+        connection,
+        Dialect("duckdb", keeps_scratch=True),
+        masked(path),
+        close=_closing(connection.disconnect),
+    )
 
 
 def _open_sqlite(path: Path) -> Opened:
@@ -120,29 +133,121 @@ def _open_sqlite(path: Path) -> Opened:
         raise WarehouseError(
             f"cannot open {path}: {error}", hint="is it an SQLite file, and not held by a writer?"
         ) from None
-    return Opened(ibis.sqlite.from_connection(raw), Dialect("sqlite"), masked(path))
+    connection = ibis.sqlite.from_connection(raw)
+    return Opened(
+        connection, Dialect("sqlite"), masked(path), close=_closing(connection.disconnect)
+    )
 
 
-def _open_url(url: str) -> Opened:
+def _open_url(url: str, *, made: bool) -> Opened:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
-    if scheme in {"duckdb", "sqlite"}:
-        path = Path(unquote(parts.netloc + parts.path))
-        # Three slashes name a path from here, four an absolute one, as in SQLAlchemy; an absolute
-        # path that exists is meant as such with three as well.
-        relative = Path(str(path).removeprefix("/")) if not parts.netloc else path
-        if str(path).startswith("//"):
-            relative = Path(str(path)[1:])
-        elif not relative.exists() and path.exists():
-            relative = path
-        return _open_duckdb(relative) if scheme == "duckdb" else _open_sqlite(relative)
     if scheme in {"postgres", "postgresql"}:
         return _open_postgres(url)
+    if scheme == "spark":
+        # A Spark master; its tables are those of the catalogue, in the database of the path.
+        database = unquote(parts.path.strip("/"))
+        return _open_spark(url, f"spark://{parts.netloc}", database)
+    if scheme in ENGINES or scheme == "sqlite":
+        path = _path_of(parts.netloc, parts.path)
+        if scheme in ENGINES and path.is_dir():
+            return _open_folder(scheme, path, masked(url), made=made)
+        if scheme == "duckdb":
+            return _open_duckdb(path)
+        if scheme == "sqlite":
+            return _open_sqlite(path)
+        if scheme == "pyspark" and str(path) in {".", ""}:
+            return _open_spark(url, None, "")
+        raise WarehouseError(
+            f"there is no folder {path}",
+            hint=f"name a folder of Parquet files, as in {scheme}:///data/shop",
+        )
     try:
         connection = ibis.connect(url)
     except Exception as error:  # noqa: BLE001 - any backend may raise anything of its own
         raise _unreachable(url, error) from None
-    return Opened(connection, Dialect(connection.name), masked(url))
+    return Opened(
+        connection, Dialect(connection.name), masked(url), close=_closing(connection.disconnect)
+    )
+
+
+def _path_of(netloc: str, path: str) -> Path:
+    """The path that a URL names.
+
+    Three slashes name a path from here, four an absolute one, as in SQLAlchemy; an absolute path
+    that exists is meant as such with three as well.
+    """
+    named = Path(unquote(netloc + path))
+    if netloc or not str(named).startswith("/"):
+        return named
+    if str(named).startswith("//"):
+        return Path(str(named)[1:])
+    relative = Path(str(named).removeprefix("/"))
+    return named if named.exists() and not relative.exists() else relative
+
+
+def _closing(close: Callable[[], Any]) -> Callable[[], None]:
+    def done() -> None:
+        # Closing what the other side has closed already is no fault of the run.
+        with suppress(Exception):
+            close()
+
+    return done
+
+
+def _open_spark(url: str, master: str | None, database: str) -> Opened:
+    try:
+        connection = spark_connection(master, database or None)
+    except ImportError:
+        raise _not_installed("pyspark") from None
+    except Exception as error:  # noqa: BLE001 - py4j's errors, and those of Java below it
+        raise _unreachable(url, error) from None
+    close = _closing(lambda: stop_spark(connection))
+    return Opened(connection, Dialect("pyspark"), masked(url), close=close)
+
+
+def _not_installed(engine: str) -> WarehouseError:
+    extra = {"pyspark": "spark"}.get(engine, engine)
+    return WarehouseError(
+        f"the engine {engine} is not installed", hint=f"pip install 'dnr-core[{extra}]'"
+    )
+
+
+def _borrowed(connection: Any) -> Opened:
+    """Take a connection of the caller's: it stays open, and its time zone is set back at the end."""
+    name = getattr(connection, "name", None)
+    if not isinstance(name, str) or not hasattr(connection, "table"):
+        raise WarehouseError(
+            f"a {type(connection).__name__} is no warehouse",
+            hint="give a folder, a file, a URL, or a connection such as ibis.postgres.connect()",
+        )
+    return Opened(connection, Dialect(name), masked(connection), close=_in_utc(connection))
+
+
+def _in_utc(connection: Any) -> Callable[[], None]:
+    """Put the session of a connection in UTC; what is returned sets it back."""
+    match connection.name:
+        case "pyspark":
+            conf = connection._session.conf
+            before = conf.get("spark.sql.session.timeZone")
+            conf.set("spark.sql.session.timeZone", "UTC")
+            return _closing(lambda: conf.set("spark.sql.session.timeZone", before))
+        case "duckdb":
+            zone = str(connection.con.execute("SELECT current_setting('TimeZone')").fetchone()[0])
+            connection.raw_sql("SET TimeZone = 'UTC'")
+            return _closing(lambda: connection.con.execute("SET TimeZone = ?", [zone]))
+        case "postgres":
+            with connection.con.cursor() as cursor:
+                cursor.execute("SHOW TimeZone")
+                zone = str(cursor.fetchone()[0])
+                cursor.execute("SET TimeZone = 'UTC'")
+            return _closing(lambda: connection.raw_sql(f"SET TimeZone = {_literal(zone)}").close())
+        case _:
+            return lambda: None
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _open_postgres(url: str) -> Opened:
@@ -171,7 +276,8 @@ def _open_postgres(url: str) -> Opened:
         ) from None
     except Exception as error:  # noqa: BLE001 - psycopg's errors, and those of its libraries
         raise _unreachable(url, error) from None
-    return Opened(connection, Dialect("postgres"), masked(url))
+    close = _closing(connection.disconnect)
+    return Opened(connection, Dialect("postgres"), masked(url), close=close)
 
 
 def _quoted(identifier: str) -> str:
@@ -190,75 +296,19 @@ def _unreachable(url: str, error: Exception) -> WarehouseError:
     )
 
 
-def _open_folder(folder: Path, *, made: bool) -> Opened:
-    manifest = None
-    if (folder / MANIFEST).exists():
-        manifest = read_manifest(folder)
-        if manifest.kind != "warehouse":
-            raise InputError(
-                f"{folder} holds a {manifest.kind}, not a warehouse",
-                hint="give the folder that gen-warehouse wrote",
-            )
-    elif made:
-        raise UnfinishedError(
-            f"{folder} has no {MANIFEST}: what made it did not finish, or it is not a folder of dnr",
-            hint="run gen-warehouse again, or describe your own Parquet files in a schema file",
-        )
-    files = _parquet_files(folder, manifest)
-    connection = ibis.duckdb.connect(**_duckdb_settings())
-    connection.raw_sql("SET TimeZone = 'UTC'")
-    for table, paths in files.items():
-        try:
-            connection.read_parquet(list(paths), table_name=table, union_by_name=True)
-        except Exception as error:  # noqa: BLE001 - DuckDB's errors have no base worth naming
-            raise InputError(
-                f"cannot read table {table!r} of {folder}: {str(error).splitlines()[0]}",
-                hint="make the folder again, or replace the damaged file",
-            ) from None
-    dialect = Dialect("duckdb", keeps_scratch=True)
-    return Opened(connection, dialect, str(folder), folder, manifest, files)
-
-
-def _parquet_files(folder: Path, manifest: Manifest | None) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith((".", "_")):
-            continue
-        if entry.is_dir():
-            parts = tuple(str(p) for p in sorted(entry.rglob("*.parquet")) if p.is_file())
-            if parts:
-                found[entry.name] = parts
-        elif entry.suffix == ".parquet":
-            found[entry.stem] = (str(entry),)
-    if manifest:
-        for relative in sorted(manifest.files):
-            if not (folder / relative).is_file():
-                raise InputError(
-                    f"{folder} lacks {relative}, which its manifest names",
-                    hint="run gen-warehouse again; it makes what is missing",
-                )
-    elif not found:
-        raise WarehouseError(
-            f"{folder} holds no Parquet files",
-            hint="one folder of *.parquet files a table, or one file a table, is expected",
-        )
-    for paths in found.values():
-        for path in paths:
-            _check_whole(Path(path))
-    return found
-
-
-def _check_whole(path: Path) -> None:
-    """Refuse a file that does not begin and end as Parquet does: it was cut off."""
+def _open_folder(engine: str, folder: Path, shown: str, *, made: bool) -> Opened:
+    manifest = manifest_of(folder, made=made)
+    files = parquet_files(folder, manifest)
     try:
-        with path.open("rb") as handle:
-            start = handle.read(4)
-            handle.seek(-min(4, path.stat().st_size), os.SEEK_END)
-            end = handle.read(4)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from None
-    if start != _PARQUET_MAGIC or end != _PARQUET_MAGIC:
-        raise InputError(
-            f"{path} is cut off or no Parquet file",
-            hint="make the folder again, or replace the damaged file",
-        )
+        connection = connect_folder(engine, folder, files)
+    except ImportError:
+        raise _not_installed(engine) from None
+    except Exception as error:
+        if isinstance(error, DnrError):
+            raise
+        raise _unreachable(shown, error) from None
+    dialect = Dialect(engine, keeps_scratch=engine == "duckdb")
+    close = _closing(
+        connection.disconnect if engine != "pyspark" else lambda: stop_spark(connection)
+    )
+    return Opened(connection, dialect, shown, folder, manifest, files, close)

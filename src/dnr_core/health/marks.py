@@ -8,6 +8,8 @@ joins, which every backend does well.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from operator import add, and_, or_
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -253,20 +255,22 @@ def _moment(rows: ir.Table, base: Timed) -> Any:
     return (rows.day + 1) * 86_400 + 43_200 if base.date_only else rows.event_s
 
 
-def all_of(terms: list[Any]) -> Any:
+def folded(terms: Sequence[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """Join terms, at least one, as a balanced tree: SQLite's parser gives up on deep brackets."""
+    if len(terms) == 1:
+        return terms[0]
+    middle = len(terms) // 2
+    return join(folded(terms[:middle], join), folded(terms[middle:], join))
+
+
+def all_of(terms: Sequence[Any]) -> Any:
     """True where every term is; there is at least one."""
-    result = terms[0]
-    for term in terms[1:]:
-        result = result & term
-    return result
+    return folded(terms, and_)
 
 
-def any_of(terms: list[Any]) -> Any:
+def any_of(terms: Sequence[Any]) -> Any:
     """True where some term is; there is at least one."""
-    result = terms[0]
-    for term in terms[1:]:
-        result = result | term
-    return result
+    return folded(terms, or_)
 
 
 def _unlinked(
@@ -283,12 +287,12 @@ def _unlinked(
 def _words(terms: list[Any], words: int) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for word in range(words):
-        total: Any = None
-        for place, term in enumerate(terms[word * BITS : (word + 1) * BITS]):
-            # Null means "not known", which is no finding.
-            bit = ibis.ifelse(term, ibis.literal(1 << place, "int64"), ibis.literal(0, "int64"))
-            total = bit if total is None else total + bit
-        columns[f"marks_{word}"] = ibis.literal(0, "int64") if total is None else total
+        # Null means "not known", which is no finding.
+        bits = [
+            ibis.ifelse(term, ibis.literal(1 << place, "int64"), ibis.literal(0, "int64"))
+            for place, term in enumerate(terms[word * BITS : (word + 1) * BITS])
+        ]
+        columns[f"marks_{word}"] = folded(bits, add) if bits else ibis.literal(0, "int64")
     return columns
 
 

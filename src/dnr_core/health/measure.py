@@ -11,6 +11,7 @@ from attrs import frozen
 from dnr_core.config.settings import DEFAULT_AS_OF, Settings
 from dnr_core.config.zones import zone_of
 from dnr_core.errors import InputError
+from dnr_core.health.capabilities import told
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts, count
 from dnr_core.health.kpis import Months, guardrails, kpis, revenue, usual_month
@@ -129,7 +130,7 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
 def _bounds(warehouse: Warehouse, source: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:
     """Earliest and latest plausible second of each column, one after the other."""
     seconds = warehouse.dialect.epoch_seconds
-    if warehouse.dialect.orders_times:
+    if not warehouse.dialect.lacks("time_order"):
         # Times are compared as they are, and only the ends turned into seconds.
         ends: dict[str, Any] = {}
         for place, name in enumerate(columns):
@@ -208,7 +209,7 @@ def measure(
     missing += without
     usual, note = usual_month(warehouse.archetype, figures)
     progress.advance(TASK)
-    own, without = kpis(warehouse, months, setup.clock)
+    own, without = kpis(warehouse, tables, months, span, setup.clock)
     missing += without
     checks, without = guardrails(warehouse, settings, setup.clock)
     missing += without
@@ -240,7 +241,7 @@ def measure(
         guardrails=checks,
         not_measured=tuple(missing),
         proofs=shown,
-        notes=tuple(filter(None, [note, *_notes(tables, span)])),
+        notes=tuple(filter(None, [note, *_notes(tables, span), *told(warehouse.dialect.name)])),
         column_days_tested=spikes.tested,
         false_flags_expected=round(spikes.false_flags, 2),
         revenue_monthly_median_cents=usual,

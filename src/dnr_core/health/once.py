@@ -141,13 +141,9 @@ def once(warehouse: Warehouse, table: Table) -> ir.Table:
         names = list(table.business_key)
         first = copies.group_by(names).agg(first_load=copies[table.loaded_at].min())
         first = first.rename({f"f_{c}": c for c in first.columns})
-        copies = copies.inner_join(
-            first,
-            [
-                *(copies[c] == first[f"f_{c}"] for c in names),
-                (copies[table.loaded_at] == first.f_first_load) | first.f_first_load.isnull(),
-            ],
-        ).select(*source.columns)
+        joined = copies.inner_join(first, [copies[c] == first[f"f_{c}"] for c in names])
+        earliest = joined[table.loaded_at] == joined.f_first_load
+        copies = joined.filter(earliest | joined.f_first_load.isnull()).select(*source.columns)
     others = [c for c in source.columns if c not in table.business_key]
     kept = copies.group_by(list(table.business_key)).agg(**{c: _least(copies[c]) for c in others})
     kept = warehouse.scratch(f"kept:{table.name}", kept.select(*source.columns))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import ibis
 from attrs import frozen
-from sqlglot import expressions as sge
 
 from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError
@@ -19,6 +18,7 @@ from dnr_core.health.local_time import LocalClock, day_number
 from dnr_core.health.longform import Measured, Span, share_metrics
 from dnr_core.health.marks import all_of, any_of, judge
 from dnr_core.health.once import LATEST, repeated, smallest
+from dnr_core.health.printed import sql_of
 from dnr_core.health.slo import Limits
 from dnr_core.health.times import Timed, timed
 from dnr_core.model.health import Metric, Proof
@@ -247,10 +247,30 @@ def _lag_figure(warehouse: Warehouse, clock: LocalClock, asked: Question) -> ir.
     rows = rows.select(lag_s=rows.loaded_s - rows.event_s)
     rows = rows.filter(rows.lag_s.notnull())
     share = SHARES[0 if asked.metric == "lag_p50_minutes" else 1]
-    if not warehouse.dialect.has_quantiles:
-        # Without quantiles: rows by lag, from which the quantile is read off.
-        return rows.group_by("lag_s").agg(rows=rows.count()).order_by("lag_s")
+    if warehouse.dialect.lacks("quantiles"):
+        return _interpolated(rows, share)
     return rows.agg(denominator=rows.count(), value=rows.lag_s.quantile(share) / 60)
+
+
+def _interpolated(rows: ir.Table, share: float) -> ir.Table:
+    """The quantile by the places of the sorted lags, where the backend has no function for it.
+
+    Formula: that of `quantile_of_counts`, term by term, so that the last bit is the same.
+    """
+    ranked = rows.mutate(place=ibis.row_number().over(order_by=rows.lag_s))
+    counted = rows.agg(denominator=rows.count())
+    both = ranked.cross_join(counted)
+    at = (both.denominator - 1).cast("float64") * share
+    low = at.floor()
+    beyond = at - low
+    weight = ibis.cases(
+        (both.place == low.cast("int64"), 1.0 - beyond),
+        (both.place == low.cast("int64") + 1, beyond),
+        else_=0.0,
+    )
+    # With one row, or exactly on a row, the place above is not there and weighs nothing.
+    parts = both.select("denominator", part=both.lag_s.cast("float64") * weight)
+    return parts.agg(denominator=parts.denominator.max(), value=parts.part.sum() / 60)
 
 
 def _copies_figure(
@@ -298,26 +318,6 @@ def _shown(value: Any) -> Any:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-
-def sql_of(warehouse: Warehouse, expression: Any) -> str:
-    """Return an expression's SQL, laid out for reading, ready to paste.
-
-    The tables of a folder of Parquet files are read by their paths, to be run in that folder.
-    """
-    connection = warehouse.connection
-    if warehouse.folder is None:
-        return str(connection.compile(expression, pretty=True))
-    # What Ibis compiles to, before it is text: parsing the text again would cost as much.
-    tree = connection.compiler.to_sqlglot(expression)
-    patterns = warehouse.patterns
-    for node in list(tree.find_all(sge.Table)):
-        if node.name in patterns:
-            path = sge.Literal.string(patterns[node.name])
-            for part in ("db", "catalog"):
-                node.set(part, None)
-            node.set("this", sge.Anonymous(this="read_parquet", expressions=[path]))
-    return str(tree.sql(dialect=warehouse.dialect.name, pretty=True, copy=False))
 
 
 def explain(
