@@ -137,3 +137,26 @@ def command(*, examples: str) -> Callable[[Callable[..., None]], click.Command]:
     return click.command(
         cls=Command, epilog=f"\b\nExamples:\n{lines}", context_settings={"max_content_width": 100}
     )
+
+
+def _price(
+    _ctx: click.Context, _parameter: click.Parameter, value: str | None
+) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    try:
+        prompt, completion = (float(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not PROMPT,COMPLETION in US dollars a million tokens"
+        ) from None
+    return prompt, completion
+
+
+price_option = click.option(
+    "--price",
+    callback=_price,
+    metavar="PROMPT,COMPLETION",
+    help="US dollars a million tokens, for a model without a known price.",
+)
+"""`--price`, for every command that may call a model that costs money."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from dnr_core.cli.options import CallOptions
+from dnr_core.cli.options import CallOptions, price_option
 from dnr_core.cli.options import command as dnr_command
 from dnr_core.cli.output import show
 
@@ -20,20 +20,6 @@ def _window(
     if not days.isdigit() or int(days) < 1:
         raise click.BadParameter(f"{value!r} is not a number of days such as 30d, or all")
     return int(days)
-
-
-def _price(
-    _ctx: click.Context, _parameter: click.Parameter, value: str | None
-) -> tuple[float, float] | None:
-    if value is None:
-        return None
-    try:
-        prompt, completion = (float(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is not PROMPT,COMPLETION in US dollars a million tokens"
-        ) from None
-    return prompt, completion
 
 
 @dnr_command(
@@ -62,12 +48,7 @@ dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai 
 @click.option("--provider", metavar="NAME", help="Who classifies; mock needs no key.")
 @click.option("--model", metavar="NAME", help="Model of the provider.")
 @click.option("--api-cap-usd", type=float, help="Most that classification may spend.")
-@click.option(
-    "--price",
-    callback=_price,
-    metavar="PROMPT,COMPLETION",
-    help="US dollars a million tokens, for a model without a known price.",
-)
+@price_option
 @click.option(
     "--batch", is_flag=True, default=None, help="Ask by one job: half the price, up to a day."
 )

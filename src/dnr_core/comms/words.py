@@ -98,7 +98,9 @@ def _words(
     written: dict[str, dict[int, Written]] = {source: {} for source in plan}
     for outcome in completed.outcomes:
         item = items[outcome.index]
-        words = read_answer(item, outcome.value) if outcome.value is not None else None
+        words = None
+        if outcome.value is not None:
+            words = read_answer(item, outcome.value, made_up=provider.local)
         if words is not None:
             written[item.source][item.key] = words
     lost = {source: len(plan[source]) - len(written[source]) for source in plan}

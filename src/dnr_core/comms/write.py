@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -12,6 +13,7 @@ from attrs import frozen
 
 from dnr_core.comms.clock import WEEKDAYS, WorkClock
 from dnr_core.comms.draw import Draw
+from dnr_core.comms.redact import redact
 from dnr_core.comms.threads import Cause, Planned
 from dnr_core.comms.topics import Topic
 from dnr_core.model import Archetype, CommsStyle, Request
@@ -24,6 +26,11 @@ TEXT_TOKENS: Final = {"slack": 80, "email": 180, "nlq": 30}
 """Most tokens of one text, by source; a longer one is cut after a sentence."""
 CHARS_PER_TOKEN: Final = 4
 _WORDS_A_SLOT: Final = 2
+_LINK: Final = re.compile(
+    r"\b(?:https?|ftp)://(?![\w.\-]+\.example(?:[/:?#]|$))[^\s<>\"|)]*[^\s<>\"|).,;!?]", re.I
+)
+"""A link to a host that is not under `.example`."""
+_LINK_INSTEAD: Final = "https://wiki.example/page"
 _TITLES: Final[Mapping[str, str]] = {str(theme): title for theme, title in THEME_TITLES.items()}
 
 SCHEMA: Final[Mapping[str, Any]] = {
@@ -148,20 +155,31 @@ def _some(vocabulary: Mapping[str, Sequence[str]], draw: Draw) -> dict[str, list
     return {slot: draw.sample(words, _WORDS_A_SLOT) for slot, words in sorted(vocabulary.items())}
 
 
-def read_answer(item: Planned, value: Mapping[str, Any]) -> Written | None:
+def read_answer(
+    item: Planned, value: Mapping[str, Any], *, made_up: bool = False
+) -> Written | None:
     """Return what an answer says, within the limits of its source; None where it says nothing.
 
     More messages than were asked for are dropped, and speakers that are not there counted anew.
+    Unless the words are `made_up` from our own, what looks like an address or a number of a person
+    is taken out: a model may repeat what it once read.
     """
     limit = TEXT_TOKENS[item.source] * CHARS_PER_TOKEN
+    keep = str if made_up else harmless
     messages: list[tuple[int, str]] = []
     for message in value["messages"][: item.messages]:
-        text = within(message["text"].strip(), limit)
+        text = within(keep(message["text"]).strip(), limit)
         if text:
             messages.append((message["speaker"] % len(item.people), text))
     if not messages:
         return None
-    return Written(tuple(messages), (value["subject"] or "").strip()[:200], value["skeleton"])
+    subject = keep(value["subject"] or "").strip()[:200]
+    return Written(tuple(messages), subject, value["skeleton"])
+
+
+def harmless(text: str) -> str:
+    """Return the text without addresses, phone and account numbers, and real links."""
+    return _LINK.sub(_LINK_INSTEAD, redact(text))
 
 
 def within(text: str, limit: int) -> str:
