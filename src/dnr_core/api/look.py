@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from attrs import evolve
 
 from dnr_core.api.context import Context, open_context, optional_path
 from dnr_core.errors import ConfigError, UnfinishedError
 from dnr_core.progress import Progress, Silent
-from dnr_core.workspace import MANIFEST, STAGING, read_manifest
+from dnr_core.workspace import MANIFEST, STAGING, Manifest, read_manifest
 
 if TYPE_CHECKING:
     from dnr_core.health import Warehouse
     from dnr_core.model import Archetype, CommsTables, HealthResult
     from dnr_core.model.health import Proof
+    from dnr_core.report.volume_figure import Picture
     from dnr_core.warehouse import WarehouseDescription
 
 
@@ -111,15 +116,64 @@ def measure_health(
         )
 
 
-def describe(folder: Path | str, *, meta: Path | str | None = None) -> WarehouseDescription:
-    """Show what a made warehouse holds: tables, rows, period, targets beside measured rates.
+def describe(
+    folder: Path | str, *, meta: Path | str | None = None, context: Context | None = None
+) -> WarehouseDescription:
+    """Show what a made warehouse holds: tables, period, targets beside measured rates, incidents.
+
+    Its `figure()` is a picture of the rows by local day, with the incidents marked.
+
+    Args:
+        folder: the warehouse.
+        meta: its truth; without it the incidents are planned anew from the manifest, where the
+            archetype is installed.
+        context: plugins and settings; None opens them.
 
     Raises:
         InputError: the folder is no finished warehouse of dnr.
     """
     from dnr_core import warehouse
 
-    return warehouse.describe(Path(folder), meta=optional_path(meta))
+    described = warehouse.describe(Path(folder), meta=optional_path(meta))
+    context = context or open_context()
+    kind = context.catalogue.archetypes.get(described.archetype)
+    if kind is None:
+        return described
+    manifest = read_manifest(Path(folder))
+    if described.incidents is None:
+        planned = warehouse.planned_incidents(manifest, kind, context.catalogue)
+        described = evolve(described, incidents=planned)
+    return evolve(described, picture=_picture_of(manifest, kind, context))
+
+
+def _picture_of(
+    manifest: Manifest, kind: Archetype, context: Context
+) -> Callable[[WarehouseDescription], Picture]:
+    """Return what draws a warehouse, once however often it is asked."""
+    from dnr_core.report.volume_figure import Mark, Picture, volume_chart, volume_lanes
+    from dnr_core.warehouse import rows_by_day
+
+    drawn: list[Picture] = []
+
+    def draw(described: WarehouseDescription) -> Picture:
+        if not drawn:
+            rows = rows_by_day(described.folder, manifest, kind.schema)
+            zone = ZoneInfo(str(described.settings["tz"]))
+            kinds = context.catalogue.defect_kinds
+            marks: dict[str, list[Mark]] = {}
+            for incident in described.incidents or ():
+                title = kinds[incident.kind].title if incident.kind in kinds else incident.kind
+                # The end is outside: a day that ends at midnight has its last day before it.
+                last = (incident.end - timedelta(microseconds=1)).astimezone(zone).date()
+                first = incident.start.astimezone(zone).date()
+                marks.setdefault(incident.table, []).append(Mark(title, first, last))
+            titles = {table.name: table.name for table in kind.schema.tables}
+            lanes = volume_lanes(rows, titles, marks)
+            first_day = described.start.astimezone(zone).date()
+            drawn.append(Picture(volume_chart(described.title, first_day, lanes)))
+        return drawn[0]
+
+    return draw
 
 
 def explain(

@@ -181,7 +181,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
     ),
     DefectKind(
         name="late_parent",
-        title="Parents loaded after their children",
+        title="Late parents",
         theme="join_keys_orphans",
         metric=None,
         apply="dnr_core.builtin.kinds.parents:come_late",
@@ -200,7 +200,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
     ),
     DefectKind(
         name="truncated_day",
-        title="Days that lost their last hours",
+        title="Truncated day",
         theme="freshness_ingest_lag",
         metric=None,
         apply="dnr_core.builtin.kinds.days:cut_off",
@@ -215,7 +215,7 @@ KINDS: Final[tuple[DefectKind, ...]] = (
     ),
     DefectKind(
         name="stale_snapshot",
-        title="Snapshots that repeat an earlier day",
+        title="Stale snapshot",
         theme="freshness_ingest_lag",
         metric=None,
         apply="dnr_core.builtin.kinds.days:stand_still",

@@ -11,6 +11,7 @@ from dnr_core.warehouse.incidents import (
 )
 from dnr_core.warehouse.plan import Plan, make_plan
 from dnr_core.warehouse.repair import repair
+from dnr_core.warehouse.volumes import rows_by_day
 
 __all__ = [
     "Plan",
@@ -26,4 +27,5 @@ __all__ = [
     "read_incidents",
     "recorded_profile",
     "repair",
+    "rows_by_day",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -60,6 +60,26 @@ class WarehouseDescription:
     rates: tuple[RateFound, ...]
     incidents: tuple[Incident, ...] | None = None
     notes: tuple[str, ...] = field(default=())
+    picture: Callable[[WarehouseDescription], Any] | None = field(
+        default=None, eq=False, repr=False
+    )
+    """Draws it; None where the archetype is not at hand."""
+
+    def figure(self) -> Any:
+        """Return one picture: rows a local day by table, with the incidents marked.
+
+        It has `svg` and `png` (bytes) and `save(file)`, and notebooks show it. The rows are counted
+        when it is first asked for, which reads the event times of all files.
+
+        Raises:
+            InputError: the archetype is not installed, or a file is damaged.
+        """
+        if self.picture is None:
+            raise InputError(
+                f"a picture needs the archetype {self.archetype!r}, which is not installed",
+                hint="`dnr plugins` lists what is installed",
+            )
+        return self.picture(self)
 
     @property
     def rows(self) -> int:
@@ -191,6 +211,8 @@ class WarehouseDescription:
                 f"<table><caption>{escape(title)}</caption><thead><tr>{head}</tr></thead>"
                 f"<tbody>{body}</tbody></table>"
             )
+        if self.picture is not None:
+            pieces.append(f"<figure>{self.figure().svg.decode()}</figure>")
         return "".join(pieces)
 
 
@@ -248,6 +270,7 @@ def describe(folder: Path, meta: Path | None = None) -> WarehouseDescription:
         end=history.instant(history.days),
         rates=_rates(manifest.extra.get("calibration", ())),
         incidents=None if meta is None else read_incidents(meta),
+        notes=tuple(manifest.extra.get("notes", ())),
     )
 
 

@@ -74,7 +74,7 @@ def _row(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
     return found if found is not None else ()
 
 
-def _event_sql(schema: Schema, table: Table) -> tuple[str, str]:
+def event_sql(schema: Schema, table: Table) -> tuple[str, str]:
     """Return the event time's expression and the join that it needs."""
     event = table.event_time
     if event is None:
@@ -134,7 +134,7 @@ def measure_table(
     if table.foreign_keys:
         yield from _measure_keys(connection, schema, table)
     if table.loaded_at and table.event_time:
-        event, join = _event_sql(schema, table)
+        event, join = event_sql(schema, table)
         lag = f"(epoch_us(t.{quoted(table.loaded_at)}) - epoch_us({event})) // 1000000"
         seconds = connection.execute(
             f"SELECT {lag} AS lag, count(*) AS n FROM {name} t {join} GROUP BY lag "
@@ -173,7 +173,7 @@ def _percentile_minutes(seconds: Any, counts: Any, percent: int) -> float | None
 def _measure_keys(
     connection: duckdb.DuckDBPyConnection, schema: Schema, table: Table
 ) -> Iterator[tuple[str, str, int, int]]:
-    event, event_join = _event_sql(schema, table)
+    event, event_join = event_sql(schema, table)
     joins, keyed, missing, temporal = zip(
         *(_key_sql(number, key) for number, key in enumerate(table.foreign_keys)), strict=True
     )
