@@ -17,8 +17,15 @@ import duckdb
 import numpy as np
 from attrs import asdict, frozen
 
-from dnr_core.model import ForeignKey, Schema, Table
+from dnr_core.model import ForeignKey, Schema, Table, load
 from dnr_core.warehouse.plan import Plan
+
+_IBIS_TYPES: Final = {
+    "timestamp": "timestamp(6)",
+    "bool": "boolean",
+    "decimal": "decimal(18, 2)",
+    **{name: name for name in ("int64", "int32", "int16", "float64", "string", "date")},
+}
 
 MEMORY: Final = "600MB"
 """DuckDB's share of the memory; what needs more goes to its scratch folder."""
@@ -225,11 +232,16 @@ def calibrate(
                 whole = not target.rate.columns and not target.rate.options.get("where")
                 if target.table == table.name and metric and whole:
                     targets[metric] = targets.get(metric, 0.0) + target.rate.share
+            within = {
+                incident.kind
+                for incident in plan.incidents
+                if incident.table == table.name and plan.rates[incident.id].within_rate
+            }
             on_top: dict[str, int] = {}
             for name, count in dated.items():
                 where, kind = name.split("/", 1)
                 metric = plan.kinds[kind].metric
-                if where == table.name and metric:
+                if where == table.name and metric and kind not in within:
                     on_top[metric] = on_top.get(metric, 0) + count
             for metric, column, value, base in measure_table(
                 connection, plan.archetype.schema, table
@@ -250,4 +262,36 @@ def calibrate(
                         dated_rows=on_top.get(metric, 0) if not column else 0,
                     )
                 )
+        found += _found_by_kinds(plan, connection)
     return [asdict(entry) for entry in found]
+
+
+def _found_by_kinds(plan: Plan, connection: duckdb.DuckDBPyConnection) -> Iterator[Calibration]:
+    """Yield what the own queries of kinds find that no metric sees, under the kind's name."""
+    schema = plan.archetype.schema
+    for target in plan.targets:
+        if target.kind.finds is None or target.kind.metric is not None:
+            continue
+        import ibis
+
+        tables = {
+            table.name: ibis.table(
+                {column.name: _IBIS_TYPES[column.type] for column in table.columns}, table.name
+            )
+            for table in schema.tables
+        }
+        query: Any = load(target.kind.finds)(
+            tables, schema, schema[target.table], target.rate
+        ).count()
+        [[rows]] = connection.execute(f"SELECT count(*) FROM {quoted(target.table)}").fetchall()
+        [[broken]] = connection.execute(str(ibis.to_sql(query, dialect="duckdb"))).fetchall()
+        narrowed = target.rate.options.keys() & {"where", "from", "until"}
+        yield Calibration(
+            table=target.table,
+            metric=target.kind.name,
+            column="",
+            target=None if narrowed else target.rate.share,
+            measured=broken / rows if rows else None,
+            numerator=int(broken),
+            denominator=int(rows),
+        )

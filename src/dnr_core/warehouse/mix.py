@@ -49,6 +49,11 @@ class Target:
     """Share of the finished rows that incidents within the rate have broken already."""
 
     @property
+    def mark(self) -> str:
+        """What tells it from the profile's other targets."""
+        return f"{self.table}/{self.place}"
+
+    @property
     def share(self) -> Fraction:
         """The exact share of the finished rows (or keyed rows) that it breaks itself."""
         return exactly(self.rate.share) - self.dated

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from fractions import Fraction
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from dnr_core.config.profiles import find_profile, profile_as_dict
 from dnr_core.config.settings import DEFAULT_AS_OF, WarehouseSettings, scale_factor
@@ -65,6 +66,8 @@ class Plan:
     """The rate of each incident, by its id."""
     notes: tuple[str, ...] = ()
     """What the profile asks for and this archetype has no table for."""
+    dated: Mapping[str, Fraction] = field(factory=dict)
+    """Shares that incidents within a rate have of finished rows, by the target's mark."""
     shared: dict[Any, Any] = field(factory=dict, eq=False, repr=False)
     """What kinds have found out about the company and keep for other chunks of this process."""
 
@@ -202,8 +205,16 @@ def make_plan(
     catalogue: Catalogue,
     *,
     scale: str | float | None = None,
+    dated: Mapping[str, Fraction] | None = None,
 ) -> Plan:
     """Decide what a company will be, and refuse what cannot be, before any file is touched.
+
+    Args:
+        archetype: name in the catalogue, or the object.
+        settings: all that decide the company, and the profile's name or file.
+        catalogue: where names are looked up.
+        scale: overrides the settings' scale.
+        dated: the plan's own `dated`, where somebody has counted it already.
 
     Raises:
         ConfigError: a setting, name or mix of rates that cannot be used.
@@ -230,7 +241,7 @@ def make_plan(
     )
     refuse_what_cannot_hold(kind_of, profile, targets, incidents, kinds)
     chunks = {family.name: int(family.chunks(company)) for family in synthesis.families}
-    return Plan(
+    plan = Plan(
         archetype=kind_of,
         company=company,
         profile=profile,
@@ -245,6 +256,17 @@ def make_plan(
         owner=next(
             (str(p) for p in catalogue.plugins if kind_of.name in p.brings.get("archetypes", ())),
             "",
+        ),
+    )
+    if dated is None:
+        from dnr_core.warehouse.budget import dated_shares
+
+        dated = dated_shares(plan)
+    return evolve(
+        plan,
+        dated=dated,
+        targets=tuple(
+            evolve(target, dated=dated.get(target.mark, Fraction(0))) for target in targets
         ),
     )
 

@@ -75,13 +75,19 @@ def typos(text: str) -> tuple[str, str, str]:
 
 
 def far_from_usual(tables: Any, schema: Schema, table: Table, rate: Any) -> ir.Table:
-    """Return the rows whose value is over 20 times, or under a 20th of, the column's median."""
+    """Return the rows whose value is so far from the column's median that its unit must be another.
+
+    Far is 20 times or the root of the factor, whichever is more, on the side to which the factor
+    moves values. Of a small factor it misses those that still look like others.
+    """
     del schema
     rows = tables[table.name]
-    wrong = None
+    up = rate.size >= 1
+    far = max(_FAR, (rate.size if up else 1 / rate.size) ** 0.5)
+    wrong: Any = None
     for name in rate.columns:
         usual = rows[name].median()
-        here = (rows[name] > usual * _FAR) | (rows[name] * _FAR < usual)
+        here = rows[name] > usual * far if up else rows[name] * far < usual
         wrong = here if wrong is None else wrong | here
     return rows.filter(wrong) if wrong is not None else rows.limit(0)
 

@@ -15,9 +15,10 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +50,7 @@ class Recipe:
     settings: WarehouseSettings
     plugins: tuple[str, ...]
     profile: DefectProfile
+    dated: Mapping[str, Fraction]
     fingerprint: str
     folder: Path
     stage: Path
@@ -73,7 +75,7 @@ def order_from(recipe: Recipe) -> Order:
         catalogue = evolve(catalogue, profiles=profiles)
         # By name: the file that a profile was read from may be on the driver's disk alone.
         settings = evolve(recipe.settings, quality=recipe.profile.name)
-        plan = make_plan(recipe.archetype, settings, catalogue)
+        plan = make_plan(recipe.archetype, settings, catalogue, dated=recipe.dated)
         if plan.fingerprint != recipe.fingerprint:
             here = ", ".join(f"{name} {version}" for name, version in plan.versions.items())
             raise ConfigError(
@@ -138,6 +140,7 @@ class SparkEngine:
             settings=self.settings,
             plugins=self.plugins,
             profile=order.plan.profile,
+            dated=order.plan.dated,
             fingerprint=order.plan.fingerprint,
             folder=order.folder.absolute(),
             stage=order.stage.absolute(),
