@@ -15,7 +15,8 @@ from dnr_core.health import (
     measure,
     open_warehouse,
 )
-from dnr_core.health.statistics import benjamini_hochberg, rate_days
+from dnr_core.health.shares import judge
+from dnr_core.health.statistics import benjamini_hochberg
 from dnr_core.model import DetectedIncident, HealthResult
 from dnr_core.workspace import dump_json
 
@@ -182,7 +183,7 @@ def test_noise_beyond_chance_raises_the_bar() -> None:
     """A column that jumps about by itself has a noise factor, and its jumps are no incident."""
     rows = [10_000] * 60
     events = [100 + 12 * (day * 29 % 11 - 5) for day in range(60)]
-    days = rate_days(range(60), events, rows)
+    days = judge(range(60), events, rows).days
     assert days[0].noise_factor > 2
     assert benjamini_hochberg([day.p_value for day in days]) == 0.0
 

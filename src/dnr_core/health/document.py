@@ -42,6 +42,7 @@ def data_health_document(health: HealthResult) -> dict[str, Any]:
             "column_days_tested": health.column_days_tested,
             "false_flags_expected": health.false_flags_expected,
             "detectable_rise": dict(sorted(health.detectable_rise.items())),
+            "detectable": [asdict(line) for line in health.detectable],
         },
         "revenue": [_month(figure) for figure in health.revenue],
         "revenue_monthly_median_cents": health.revenue_monthly_median_cents,

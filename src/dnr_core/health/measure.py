@@ -14,6 +14,7 @@ from dnr_core.errors import InputError
 from dnr_core.health.capabilities import told
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts, count
+from dnr_core.health.incidents import detect
 from dnr_core.health.kpis import Months, guardrails, kpis, revenue, usual_month
 from dnr_core.health.lag import Lags, lags
 from dnr_core.health.local_time import (
@@ -28,11 +29,9 @@ from dnr_core.health.local_time import (
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
 from dnr_core.health.proof import proofs
-from dnr_core.health.rates import RateFindings, find_spikes
 from dnr_core.health.slo import Limits, verdicts
 from dnr_core.health.times import event_columns
-from dnr_core.health.volume import find_drops, find_gaps, find_surges, loaded_hours
-from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured
+from dnr_core.model.health import HealthResult, NotMeasured
 from dnr_core.model.schema import Table
 from dnr_core.progress import Progress, Silent
 
@@ -213,9 +212,10 @@ def measure(
     missing += without
     checks, without = guardrails(warehouse, settings, setup.clock)
     missing += without
-    spikes = find_spikes(tables, span, settings.report.min_rise_points / 100)
+    least_rise = settings.report.min_rise_points / 100
+    findings = detect(warehouse, tables, setup.clock, span, least_rise)
+    spikes = findings.shares
     missing += spikes.too_few
-    incidents = _incidents(warehouse, tables, setup.clock, span, spikes)
     judged = [verdict for table in tables for verdict in verdicts(table, span, setup.limits)]
     shown = proofs(warehouse, setup.clock, setup.limits, tables, span, settings.report.example_keys)
     progress.advance(TASK)
@@ -235,7 +235,7 @@ def measure(
         measures=to_arrow(long),
         totals=to_arrow([*whole, *recent], scopes),
         slos=tuple(judged),
-        incidents=tuple(incidents),
+        incidents=findings.incidents,
         revenue=tuple(figures),
         kpis=tuple(own),
         guardrails=checks,
@@ -248,6 +248,7 @@ def measure(
         affected_total=_affected_total(tables, span),
         backend=warehouse.dialect.name,
         detectable_rise=spikes.detectable,
+        detectable=findings.detectable,
     )
 
 
@@ -278,37 +279,6 @@ def _silent_tables(counted: list[Counts]) -> list[NotMeasured]:
             why = "no row has a time that can be used, so there are no figures by day"
             found.append(NotMeasured(table.name, "", "rows", why))
     return found
-
-
-def _incidents(
-    warehouse: Warehouse,
-    tables: list[Measured],
-    clock: LocalClock,
-    span: Span,
-    spikes: RateFindings,
-) -> list[DetectedIncident]:
-    found = list(spikes.incidents)
-    for measured in tables:
-        if measured.counts.frame.table.kind != "fact":
-            continue
-        found += find_drops(measured, span)
-        hours = loaded_hours(warehouse, measured, clock, span)
-        gaps = find_gaps(measured, hours, span) if hours else []
-        found += gaps
-        if measured.lags.by_day:
-            found += find_surges(measured, span, gaps)
-    # Ranked by rows times rise, then in an order that never changes.
-    return sorted(
-        found,
-        key=lambda i: (-_weight(i), i.table, i.column, i.kind, i.start),
-    )
-
-
-def _weight(incident: DetectedIncident) -> float:
-    rise = abs(incident.value - incident.usual)
-    if incident.kind not in {"null_spike", "orphan_spike", "duplicate_spike"}:
-        rise = rise / max(incident.usual, 1.0)
-    return round(incident.rows * rise, 6)
 
 
 def _notes(tables: list[Measured], span: Span) -> list[str]:

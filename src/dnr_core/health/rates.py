@@ -1,4 +1,4 @@
-"""Room: health. Spikes of key nulls, orphans and duplicates: rule 1, and what it could have seen."""
+"""Room: health. Spikes and steps of key nulls, orphans and duplicates, and what could be seen."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from attrs import field, frozen
 
 from dnr_core.health.local_time import date_of
 from dnr_core.health.longform import Measured, Span, daily
-from dnr_core.health.statistics import (
-    FALSE_DISCOVERY_RATE,
+from dnr_core.health.shares import (
+    JudgedShare,
     RateDay,
-    benjamini_hochberg,
     detectable_rise,
-    rate_days,
+    judge_together,
 )
+from dnr_core.health.shares import Series as Counted
+from dnr_core.health.statistics import FALSE_DISCOVERY_RATE, benjamini_hochberg
+from dnr_core.health.steps import Step, find_steps
 from dnr_core.model.health import Detectable, DetectedIncident, Metric, NotMeasured
 
 LEAST_ROWS: Final = 150
@@ -36,9 +38,14 @@ class Series:
     kind: SpikeKind
     metric: Metric
     column: str
-    days: list[RateDay]
+    judged: JudgedShare
     step: int
     """Days in a period: 1, or 7 where days were pooled."""
+
+    @property
+    def days(self) -> list[RateDay]:
+        """The periods, each with its p-value."""
+        return self.judged.days
 
 
 @frozen
@@ -58,8 +65,7 @@ def find_spikes(tables: list[Measured], span: Span, least_rise: float) -> RateFi
     too_few: list[NotMeasured] = []
     judged: list[Series] = []
     for measured in tables:
-        for kind, metric, column in _columns(measured):
-            series = _series(measured, kind, metric, column, span)
+        for series in _judged(measured, span):
             if series.days:
                 judged.append(series)
             elif measured.name not in {line.table for line in too_few}:
@@ -73,6 +79,8 @@ def find_spikes(tables: list[Measured], span: Span, least_rise: float) -> RateFi
         flags = [day for day in series.days if _is_spike(day, limit, least_rise)]
         flagged += len(flags)
         found += [_incident(series, run) for run in runs(flags, series.step)]
+        steps = find_steps(series.judged, least_rise, LEAST_EVENTS)
+        found += [_stayed(series, step) for step in steps]
     tested = len(p_values)
     return RateFindings(
         found,
@@ -98,7 +106,19 @@ def _columns(measured: Measured) -> list[tuple[SpikeKind, Metric, str]]:
     return found
 
 
-def _series(measured: Measured, kind: SpikeKind, metric: Metric, column: str, span: Span) -> Series:
+def _judged(measured: Measured, span: Span) -> list[Series]:
+    """Judge the shares of a table together."""
+    columns = _columns(measured)
+    counted = [_counted(measured, metric, column, span) for _, metric, column in columns]
+    judged = judge_together([series for series, _ in counted])
+    return [
+        Series(measured, kind, metric, column, result, step)
+        for (kind, metric, column), (_, step), result in zip(columns, counted, judged, strict=True)
+    ]
+
+
+def _counted(measured: Measured, metric: Metric, column: str, span: Span) -> tuple[Counted, int]:
+    """Return a share's days, or weeks where days have too few rows, and the days in a period."""
     figures = daily(measured.counts, column, metric)
     inside = [
         (int(day), int(k), int(n))
@@ -111,10 +131,8 @@ def _series(measured: Measured, kind: SpikeKind, metric: Metric, column: str, sp
     inside = [period for period in inside if period[2] >= LEAST_ROWS]
     if len(inside) < LEAST_PERIODS:
         inside = []
-    judged = rate_days(
-        [d for d, _, _ in inside], [k for _, k, _ in inside], [n for _, _, n in inside]
-    )
-    return Series(measured, kind, metric, column, judged, step)
+    days, events, rows = ([period[part] for period in inside] for part in range(3))
+    return Counted(days, events, rows), step
 
 
 def _weeks(days: list[tuple[int, int, int]], span: Span) -> list[tuple[int, int, int]]:
@@ -166,6 +184,27 @@ def _incident(series: Series, run: list[RateDay]) -> DetectedIncident:
     )
 
 
+def _stayed(series: Series, step: Step) -> DetectedIncident:
+    counts = series.measured.counts
+    days = series.days[step.first : step.last + 1]
+    first, last = days[0].day, days[-1].day + series.step - 1
+    money = counts.money_of([(series.column, series.metric)], first, last)
+    return DetectedIncident(
+        series.kind,
+        series.measured.name,
+        series.column,
+        date_of(first),
+        date_of(last),
+        step.share,
+        step.usual,
+        sum(day.events for day in days),
+        p_value=significant(step.p_value),
+        noise_factor=round(median(day.noise_factor for day in days), 2),
+        revenue_cents=None if money is None else counts.frame.purse.cents(money),
+        shape=step.shape,
+    )
+
+
 def significant(value: float) -> float:
     """Keep three digits: the last bits of a library's functions differ between machines.
 
@@ -177,7 +216,7 @@ def significant(value: float) -> float:
 def _smallest(series: Series, tested: int, least_rise: float) -> Detectable:
     rows = median(day.rows for day in series.days)
     usual = median(day.usual for day in series.days)
-    noise = series.days[0].noise_factor
+    noise = median(day.noise_factor for day in series.days)
     rise = max(detectable_rise(usual, rows, noise, tested), least_rise, LEAST_EVENTS / rows)
     name = series.measured.name
     return Detectable(series.kind, name, series.column, rows, round(rise, 4), round(noise, 2))

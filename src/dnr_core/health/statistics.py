@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import asin, erfc, sin, sqrt
-from statistics import NormalDist, median
+from math import asin, erfc, sqrt
+from statistics import median
 from typing import Final
-
-from attrs import frozen
 
 FALSE_DISCOVERY_RATE: Final = 0.05
 MAD_TO_SIGMA: Final = 1.4826
@@ -56,67 +54,9 @@ def weekday_groups(days: Sequence[int]) -> list[int]:
         return []
     many = max(days) - min(days) + 1 >= 7 * WEEKS_FOR_WEEKDAYS
     # 1970-01-01 was a Thursday; Monday is 0.
-    weekdays = [(day + 3) % 7 for day in days]
-    return weekdays if many else [int(weekday >= 5) for weekday in weekdays]
+    return [(day + 3) % 7 for day in days] if many else weekend_groups(days)
 
 
-@frozen
-class RateDay:
-    """One column on one day (or week): what was seen, what is usual, how unlikely that is."""
-
-    day: int
-    events: int
-    rows: int
-    usual: float
-    p_value: float
-    noise_factor: float
-
-    @property
-    def share(self) -> float:
-        """What was seen."""
-        return self.events / self.rows
-
-    @property
-    def rise(self) -> float:
-        """Share above the usual one."""
-        return self.share - self.usual
-
-
-def rate_days(days: Sequence[int], events: Sequence[int], rows: Sequence[int]) -> list[RateDay]:
-    """Judge a share by day against the column's own median, weekday pattern and noise.
-
-    Formula: rule 1 of the incidents page: residuals of Anscombe's angles from the median and from
-    the median of the weekday group, scaled by `2 sqrt(n + 3/4)`; noise factor `max(1, 1.4826
-    MAD)`, a robust form of D. Laney's p' chart (2002); one-sided normal p-value.
-    """
-    if not days:
-        return []
-    angles = [stable_angle(k, n) for k, n in zip(events, rows, strict=True)]
-    middle = median(angles)
-    groups = weekday_groups(days)
-    by_group: dict[int, list[float]] = {}
-    for group, angle in zip(groups, angles, strict=True):
-        by_group.setdefault(group, []).append(angle - middle)
-    pattern = {group: median(values) for group, values in by_group.items()}
-    usual = [middle + pattern[group] for group in groups]
-    scores = [
-        2 * sqrt(n + 0.75) * (angle - expected)
-        for n, angle, expected in zip(rows, angles, usual, strict=True)
-    ]
-    noise = max(1.0, MAD_TO_SIGMA * mad(scores))
-    return [
-        RateDay(day, k, n, max(0.0, sin(expected)) ** 2, upper_tail(score / noise), noise)
-        for day, k, n, expected, score in zip(days, events, rows, usual, scores, strict=True)
-    ]
-
-
-def detectable_rise(usual: float, rows: float, noise: float, tests: int) -> float:
-    """Smallest rise of a share that would be flagged on a day of so many rows, as a share.
-
-    It is the rise at which rule 1 flags every second such day, with the strictest limit of the
-    false discovery rate: `rate / tests`.
-    """
-    level = min(0.5, FALSE_DISCOVERY_RATE / max(1, tests))
-    needed = NormalDist().inv_cdf(1 - level) * noise / (2 * sqrt(rows + 0.75))
-    angle = min(asin(sqrt(min(1.0, usual))) + needed, asin(1.0))
-    return float(sin(angle) ** 2 - usual)
+def weekend_groups(days: Sequence[int]) -> list[int]:
+    """Return 1 for the days (since 1970) that are a Saturday or Sunday, else 0."""
+    return [int((day + 3) % 7 >= 5) for day in days]

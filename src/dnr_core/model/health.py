@@ -114,6 +114,8 @@ class DetectedIncident:
     revenue_cents: float | None = None
     fired: tuple[str, ...] = ()
     """For a lag surge: which of "p50" and "p95" showed it; p95 alone means a part of the rows."""
+    shape: Literal["days", "step", "ramp"] = "days"
+    """Days that stand out, or a level that rose at once or bit by bit and stayed until `end`."""
 
 
 @frozen
