@@ -137,8 +137,10 @@ def stores(session: nox.Session) -> None:
 
 @nox.session
 def calibration(session: nox.Session) -> None:
-    """Look at both companies at three scales and with three profiles by a stranger's SQL."""
+    """Look at both companies at three scales and with three profiles by a stranger's SQL, and at a
+    hundred mixes of rates, kinds, sizes and chunkings."""
     install_all(session)
+    session.run("pytest", "-q", "tests/warehouse/test_rates.py", env={"DNR_EXAMPLES": "100"})
     folder = Path(session.create_tmp()).resolve() / "calibration"
     for name, middle in (("neobank", "0.25"), ("marketplace", "0.6")):
         for scale in ("tiny", middle, "evaluation"):

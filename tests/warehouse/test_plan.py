@@ -132,19 +132,25 @@ def test_a_company_larger_than_the_disk_is_refused_with_an_estimate(
         )
 
 
-def test_typical_has_its_incidents(shop, company, typical):
-    """18 months have twelve null spikes, two in each quarter, three lag surges, one write gap."""
-    incidents = plan_incidents(shop, company, typical, expected_volumes(shop, company))
-    assert Counter(i.kind for i in incidents) == {"null_spike": 12, "lag_surge": 3, "write_gap": 1}
-    quarters = Counter(
-        (i.start.astimezone(ZoneInfo(LOS_ANGELES)).month - 1) // 3
-        + 4 * i.start.astimezone(ZoneInfo(LOS_ANGELES)).year
-        for i in incidents
-        if i.kind == "null_spike"
-    )
-    assert set(quarters.values()) == {2}
-    assert len(quarters) == 6
-    assert len({i.id for i in incidents}) == 16
+@pytest.mark.parametrize(("quality", "times"), [("typical", 1), ("severe", 3)])
+def test_shipped_profiles_have_their_incidents(shop, company, make_catalogue, quality, times):
+    """18 months have two null spikes in each of six quarters, a lag surge in each half-year, and
+    one write gap; `severe` three times as many, whatever the seed."""
+    profile, here = make_catalogue().profile(quality), ZoneInfo(LOS_ANGELES)
+    for seed in range(40):
+        seeded = evolve(company, seed=seed)
+        incidents = plan_incidents(shop, seeded, profile, expected_volumes(shop, seeded))
+        quarters, halves = Counter(), Counter()
+        for incident in incidents:
+            day = incident.start.astimezone(here)
+            quarters[incident.kind, day.year, (day.month - 1) // 3] += 1
+            halves[incident.kind, day.year, (day.month - 1) // 6] += 1
+        spikes = [count for (kind, *_), count in quarters.items() if kind == "null_spike"]
+        surges = [count for (kind, *_), count in halves.items() if kind == "lag_surge"]
+        assert spikes == [2 * times] * 6
+        assert surges == [times] * 3
+        assert Counter(i.kind for i in incidents)["write_gap"] == times
+        assert len({i.id for i in incidents}) == 16 * times
 
 
 def test_one_day_incidents_are_local_days(shop, company, typical):

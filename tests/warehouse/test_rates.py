@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from dnr_core.errors import ConfigError
-from dnr_core.model import DefectProfile, DefectRate, LagProfile
+from dnr_core.model import DefectProfile, DefectRate, IncidentRate, LagProfile
 from dnr_core.warehouse import generate_warehouse
 
 LAG = LagProfile((30, 180), (240, 720), 0.02)
@@ -51,6 +52,12 @@ RATES = {
         FROM fact_receipt r LEFT JOIN (SELECT DISTINCT sale_id, sold_at FROM fact_sale) s
           ON s.sale_id = r.sale_id""",
 }
+SOLD = "JOIN (SELECT DISTINCT sale_id, sold_at FROM fact_sale) s ON s.sale_id = t.sale_id"
+EVENTS = {
+    "fact_sale": ("sold_at", ""),
+    "fact_line": ("s.sold_at", SOLD),
+    "fact_receipt": ("paid_at", ""),
+}
 LAG_P95 = """
     SELECT quantile_disc(epoch(loaded_at - {event}), 0.95) / 60
     FROM {table} t {join}"""
@@ -69,31 +76,42 @@ def profile(key_null: float, fk_failure: float, duplicate: float) -> DefectProfi
     )
 
 
-def off_target(found: tuple[int, ...], key_null: float, fk_failure: float, dup: float) -> float:
-    """Rows by which a table misses its targets, at most."""
+def off_target(found: tuple[int, ...], spiked: int, key_null: int, fk: int, dup: int) -> float:
+    """Rows by which a table misses its targets (permille), at most; spikes come on top of nulls."""
     rows, nulls, copies, keyed, broken = found[:5]
     return max(
-        abs(nulls - key_null * rows), abs(copies - dup * rows), abs(broken - fk_failure * keyed)
+        abs(nulls - spiked - key_null * rows / 1000),
+        abs(copies - dup * rows / 1000),
+        abs(broken - fk * keyed / 1000),
     )
 
 
-def holds(key_null: float, fk_failure: float, duplicate: float) -> bool:
-    """The planner's promise in its own words: broken rows fit into the rows before copies."""
-    return (key_null + fk_failure) < (1 - duplicate)
+def holds(key_null: int, fk_failure: int, duplicate: int, spike: int) -> bool:
+    """The planner's promise in its own words: broken rows, and those of a day with a spike, fit into
+    the rows before copies, of which some are left to be copied."""
+    broken, left = 1000 * (key_null + fk_failure), 1000 - duplicate
+    room = (1000 - spike) * left
+    return broken < room if duplicate else broken <= room
 
 
-shares = st.sampled_from([0.0, 0.001, 0.007, 0.02, 0.05, 0.1, 0.25, 0.4])
+permille = st.one_of(st.sampled_from([0, 1, 7, 20, 50, 400]), st.integers(0, 400))
 
 
 @hypothesis_settings(
-    max_examples=16,
+    # `DNR_EXAMPLES` asks for more of them, as the calibration session does.
+    max_examples=int(os.environ.get("DNR_EXAMPLES", "16")),
     deadline=None,
     derandomize=True,
+    # An example is a whole company: one that fails is told as it is, for shrinking takes minutes.
+    phases=[Phase.explicit, Phase.generate],
 )
 @given(
-    key_null=shares,
-    fk_failure=shares,
-    duplicate=shares,
+    key_null=permille,
+    fk_failure=permille,
+    duplicate=permille,
+    typo=permille,
+    spike=st.one_of(st.just(0), permille),
+    late=st.booleans(),
     sales=st.integers(1, 6_000),
     chunk_rows=st.integers(200, 4_000),
     seed=st.integers(0, 2**40),
@@ -106,26 +124,63 @@ def test_rates_hold_jointly(
     key_null,
     fk_failure,
     duplicate,
+    typo,
+    spike,
+    late,
     sales,
     chunk_rows,
     seed,
 ):
-    """Any mix of rates that can hold is met within a few rows on every table, at any size,
-    cut into any chunks; a mix that cannot is refused before a file is written."""
+    """Any mix of kinds and rates from 0 to 40 % that can hold is met within a few rows on every table,
+    at any size, cut into any chunks; a mix that cannot is refused, with the sum, before a file is
+    written. From 100 rows on the 95th percentile of the lag lies in 120 to 240 minutes."""
     shop = make_shop(sales, chunk_rows)
-    catalogue = make_catalogue(profile(key_null, fk_failure, duplicate), shop=shop)
+    incidents = [
+        IncidentRate("lag_surge", 1, 6.0, breaks="loads", row_share=0.3),
+        IncidentRate("write_gap", 0, 6.0, breaks="loads", row_share=1.0, total=1, hours=6),
+    ] * late
+    if spike:
+        incidents.append(IncidentRate("null_spike", 2, spike / 1000, breaks="required_keys"))
+    mix = DefectProfile(
+        "mix",
+        "A mix",
+        rates=[
+            DefectRate("key_null", key_null / 1000),
+            DefectRate("fk_failure", fk_failure / 1000),
+            DefectRate("duplicate", duplicate / 1000),
+            DefectRate("category_typo", typo / 1000, columns=["channel"]),
+        ],
+        incidents=incidents,
+        lag=LAG,
+    )
+    catalogue = make_catalogue(mix, shop=shop)
     with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder, "data")
+        out, meta = Path(folder, "data"), Path(folder, "meta")
         options = settings(quality="mix", seed=seed, snapshot_days=1)
-        if not holds(key_null, fk_failure, duplicate):
-            with pytest.raises(ConfigError, match="cannot hold"):
-                generate_warehouse("shop", options, catalogue, out=out, meta=Path(folder, "meta"))
-            assert not out.exists()
+        if not holds(key_null, fk_failure, duplicate, spike):
+            with pytest.raises(ConfigError, match=r"cannot hold on fact_\w+: .* need [\d.]+%"):
+                generate_warehouse("shop", options, catalogue, out=out, meta=meta)
+            assert not list(Path(folder).iterdir())
             return
-        generate_warehouse("shop", options, catalogue, out=out, meta=Path(folder, "meta"))
+        generate_warehouse("shop", options, catalogue, out=out, meta=meta)
+        spikes = dict(
+            sql(
+                out,
+                """SELECT "table", count(*) FROM ledger WHERE kind = 'null_spike' GROUP BY 1""",
+                meta,
+            )
+        )
         for table, statement in RATES.items():
             [found] = sql(out, statement)
-            assert off_target(found, key_null, fk_failure, duplicate) <= 6, (table, found)
+            off = off_target(found, spikes.get(table, 0), key_null, fk_failure, duplicate)
+            assert off <= 6, (table, found)
+        wrong = "SELECT count(*), count(*) FILTER (channel NOT IN ('web', 'app', 'store')) FROM fact_sale"
+        [(rows, misspelt)] = sql(out, wrong)
+        assert abs(misspelt - typo * rows / 1000) <= 6
+        if sales >= 100 and not late:
+            for table, (event, join) in EVENTS.items():
+                [(p95,)] = sql(out, LAG_P95.format(table=table, event=event, join=join))
+                assert 120 <= p95 <= 240, table
 
 
 @pytest.mark.parametrize(("quality", "times"), [("typical", 1), ("severe", 3)])
@@ -182,12 +237,7 @@ def test_lag_has_its_tail_at_every_size(make_shop, make_catalogue, settings, sql
     out = tmp_path / "data"
     shop = make_shop(sales, 7_000)
     generate_warehouse("shop", settings(), make_catalogue(shop=shop), out=out, meta=tmp_path / "m")
-    sold = "JOIN (SELECT DISTINCT sale_id, sold_at FROM fact_sale) s ON s.sale_id = t.sale_id"
-    for table, event, join in (
-        ("fact_sale", "sold_at", ""),
-        ("fact_line", "s.sold_at", sold),
-        ("fact_receipt", "paid_at", ""),
-    ):
+    for table, (event, join) in EVENTS.items():
         [(p95,)] = sql(out, LAG_P95.format(table=table, event=event, join=join))
         assert 120 <= p95 <= 240
     [(late, slow, least, most)] = sql(
