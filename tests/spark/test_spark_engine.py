@@ -85,6 +85,36 @@ def test_spark_writes_the_bytes_of_threads(name, by_threads, bytes_of, tmp_path,
     assert bytes_of(tmp_path) == by_threads(name)
 
 
+EVERY_KIND = """\
+extends: typical
+rates:
+  - {kind: late_parent, share: 0.02}
+  - {kind: category_typo, share: 0.02, tables: [snapshot_listing_daily], columns: [status]}
+incidents:
+  - {kind: truncated_day, total: 3, from_hour: 16}
+  - {kind: stale_snapshot, total: 2}
+  - {kind: value_drift, total: 1, days: 14, tables: [fact_order], columns: [tax_cents]}
+  - {kind: null_spike, per_quarter: 2, within_rate: true}
+"""
+
+
+def test_every_kind_of_a_profile_file_is_broken_alike(bytes_of, tmp_path):
+    """A profile from a file, with rows that are gone and days that repeat others, gives on Spark the
+    bytes of threads."""
+    profile = tmp_path / "every.yaml"
+    profile.write_text(EVERY_KIND)
+    generate("marketplace", tmp_path / "spark", quality=profile)
+    dnr_core.generate_warehouse(
+        "marketplace",
+        scale=SCALES["marketplace"],
+        quality=profile,
+        out=tmp_path / "threads" / "data",
+        meta=tmp_path / "threads" / "meta",
+        context=open_context(environ={}),
+    )
+    assert bytes_of(tmp_path / "spark") == bytes_of(tmp_path / "threads")
+
+
 def test_lost_python_workers_are_survived(by_threads, bytes_of, tmp_path):
     """Workers killed in the middle of their parts cost time and nothing else."""
     killer = Killer(python_workers)

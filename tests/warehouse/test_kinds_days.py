@@ -24,6 +24,7 @@ from dnr_core.model import (
     load,
 )
 from dnr_core.warehouse import generate_warehouse, repair
+from dnr_core.workspace import sha256_of
 
 LAG = LagProfile((30, 180), (240, 720), 0.02)
 KEYS = 40
@@ -400,3 +401,52 @@ def test_a_day_and_more_may_be_gone_altogether(make_shop, make_catalogue, settin
     assert empty > 0
     fixed = repair(made.path, made.meta, tmp_path / "fixed", catalogue)
     assert fixed.manifest.files == clean.manifest.files
+
+
+def hashes(*folders) -> dict[str, str]:
+    return {
+        f"{number}/{path.relative_to(folder).as_posix()}": sha256_of(path)
+        for number, folder in enumerate(folders)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.endswith(".lock")
+    }
+
+
+class UnpluggedError(Exception):
+    """The machine goes off in the middle."""
+
+
+class Plug:
+    """Progress that pulls the plug once so many rows are made."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def start(self, task, total, unit):
+        pass
+
+    def advance(self, task, amount=1):
+        self.left -= amount
+        if self.left < 0:
+            raise UnpluggedError
+
+    def done(self, task, note=""):
+        pass
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_workers_and_interruptions_change_no_byte(company, settings, tmp_path, workers):
+    """All kinds at once give the bytes of two threads with one and five, data and truth, also where
+    a run stopped twice in the middle and goes on from parts that lack rows."""
+    made, _, catalogue = company
+    options = settings(quality="everything", months=3, snapshot_days=12, workers=workers)
+    out, meta = tmp_path / "data", tmp_path / "meta"
+    if workers == 1:
+        for after in (14_000, 26_000):
+            with pytest.raises(UnpluggedError):
+                generate_warehouse(
+                    "shop", options, catalogue, out=out, meta=meta, progress=Plug(after)
+                )
+            assert list((out / ".partial" / ".parts").iterdir())
+    generate_warehouse("shop", options, catalogue, out=out, meta=meta)
+    assert hashes(out, meta) == hashes(made.path, made.meta)

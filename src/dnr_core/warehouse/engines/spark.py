@@ -22,7 +22,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from dnr_core.config.settings import WarehouseSettings
 from dnr_core.errors import ConfigError, DnrError, InputError
@@ -50,11 +50,12 @@ class Recipe:
     settings: WarehouseSettings
     plugins: tuple[str, ...]
     profile: DefectProfile
-    dated: Mapping[str, Fraction]
     fingerprint: str
     folder: Path
     stage: Path
     truth: Path
+    dated: Mapping[str, Fraction] = field(factory=dict)
+    """What the driver has counted already; see the plan's."""
 
 
 _orders: dict[str, Order] = {}
