@@ -150,6 +150,8 @@ class ClassificationSettings:
     """Price of prompt and completion tokens for a model whose price is not known (`--price`)."""
     batch: bool = False
     """Ask by one job of the provider's service: half the price, up to a day."""
+    calibration: str = ""
+    """A `calibration.json` of `dnr eval-labels`, by which confidences are corrected."""
 
 
 @frozen

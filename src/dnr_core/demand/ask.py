@@ -15,6 +15,7 @@ from dnr_core.demand.classify import (
     verdict,
 )
 from dnr_core.demand.closure import is_unmet
+from dnr_core.demand.confidence import Confidences
 from dnr_core.demand.entities import Dictionary, Mention, by_rule, read_first
 from dnr_core.demand.lexicon import Lexicon
 from dnr_core.demand.pack import Packed, pack
@@ -144,6 +145,7 @@ class Asker:
     cache: Cache | None
     weights: Mapping[str, float]
     progress: Progress
+    confidences: Confidences
 
     def ask(self, items: Sequence[Item]) -> Asked:
         """Draw what fits the cap from the kept items, and classify it, source by source.
@@ -284,7 +286,7 @@ class Asker:
         asked.fatal = asked.fatal or completed.stopped == "fatal"
         demanded = []
         for item, outcome in zip(ready.asking, completed.outcomes, strict=True):
-            said = verdict(outcome, ready.source)
+            said = verdict(outcome, ready.source, self.confidences)
             asked.verdicts[item.row] = said
             if said.theme is not None:
                 demanded.append(item)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from dnr_core.config.settings import ClassificationSettings
+from dnr_core.demand.confidence import HEADS, Confidences
 from dnr_core.llm import Outcome
 from dnr_core.model import RELEVANCE, THEMES, Request
 
@@ -74,8 +75,10 @@ def classify_requests(texts: Sequence[str], settings: ClassificationSettings) ->
     ]
 
 
-def verdict(outcome: Outcome, source: str) -> Verdict:
-    """Read an outcome. A call that failed or was not made leaves the item as not sampled.
+def verdict(outcome: Outcome, source: str, confidences: Confidences | None = None) -> Verdict:
+    """Read an outcome, with its confidences corrected where `confidences` knows better.
+
+    A call that failed or was not made leaves the item as not sampled.
 
     An item that is no positive has no theme, a query neither: most questions to a data tool ask
     for an answer and not for better data. A positive without a theme is no need that could be met.
@@ -90,10 +93,13 @@ def verdict(outcome: Outcome, source: str) -> Verdict:
     relevance = str(answer["relevance"])
     if relevance != "positive":
         theme = None
+    sure = {head: float(answer[f"{head}_confidence"]) for head in HEADS}
+    if confidences is not None:
+        sure = {head: confidences.of(head, value) for head, value in sure.items()}
     return Verdict(
         theme,
-        float(answer["theme_confidence"]),
+        sure["theme"],
         None if source == "nlq" else relevance,
-        None if source == "nlq" else float(answer["relevance_confidence"]),
+        None if source == "nlq" else sure["relevance"],
         "provider",
     )

@@ -16,6 +16,7 @@ from dnr_core.config.settings import Settings
 from dnr_core.demand.account import account, coverage_of, notes_of
 from dnr_core.demand.ask import Asked, Asker
 from dnr_core.demand.classify import Verdict
+from dnr_core.demand.confidence import Confidences, confidences
 from dnr_core.demand.corpus import open_corpus
 from dnr_core.demand.entities import Dictionary, Mention
 from dnr_core.demand.lexicon import build_lexicon
@@ -40,6 +41,7 @@ from dnr_core.model import (
     HealthResult,
     Price,
     Provider,
+    load,
 )
 from dnr_core.model.themes import SOURCES
 from dnr_core.progress import Progress, Silent
@@ -79,11 +81,12 @@ def measure_demand(
     Raises:
         BudgetError: the provider costs money and its model has no price.
         CommsError: the talk lacks a column.
-        ConfigError: a setting, or the provider, cannot be used.
+        ConfigError: a setting, the provider, or the calibration cannot be used.
     """
     tz = archetype.tz or settings.warehouse.tz
     lexicon = build_lexicon(settings.classification.prefilter, archetype.schema)
     provider, price = _provider(catalogue, settings, settings.classification)
+    sure = _confidences(catalogue, settings, provider)
     namer, namer_price = _provider(catalogue, settings, settings.entities)
     if settings.classification.batch:
         price = _batch_price(provider)
@@ -117,6 +120,7 @@ def measure_demand(
             cache,
             weights,
             progress,
+            sure,
         ).ask(kept)
         demanded = [item for item in kept if item.row in asked.findings]
         named = name_entities(
@@ -145,12 +149,17 @@ def measure_demand(
             heard, weights, resamples=settings.report.resamples, seed=settings.report.seed
         ),
         coverage=coverage,
-        budget=account(said, items, asked, coverage, budget, named.account, settings),
+        budget={
+            **account(said, items, asked, coverage, budget, named.account, settings),
+            "provider": settings.classification.provider,
+            "model": provider.model,
+            "confidences": dict(sure.told),
+        },
         provider=settings.classification.provider,
         model=provider.model,
         start=start,
         end=end,
-        notes=notes_of(coverage, said, settings.budget.coverage_floor_pct),
+        notes=(*notes_of(coverage, said, settings.budget.coverage_floor_pct), sure.note),
     )
 
 
@@ -179,6 +188,14 @@ def _provider(
             hint="give the price of a million prompt and completion tokens with --price",
         )
     return provider, price
+
+
+def _confidences(catalogue: Catalogue, settings: Settings, provider: Provider) -> Confidences:
+    chosen = settings.classification
+    spec = catalogue.providers.get(chosen.provider)
+    measured = load(spec.measured)() if spec is not None and spec.measured else None
+    path = Path(chosen.calibration) if chosen.calibration else None
+    return confidences(path, chosen.provider, provider.model, measured)
 
 
 def _batch_price(provider: Provider) -> Price:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +13,12 @@ from attrs import frozen
 
 from dnr_core.comms.tables import LABEL_FILES
 from dnr_core.errors import InputError
+from dnr_core.model.themes import RELEVANCE, THEMES
 
 NONE: Final = "none"
+HAND_LABELS: Final = "labels.csv"
+"""Labels that a person wrote of some items of real talk: `source,item_id,theme,relevance`."""
+_BY_HAND: Final = ("source", "item_id", "theme", "relevance")
 _DECIDED: Final = frozenset({"provider", "prefilter"})
 _PREDICTED: Final = (
     "item_id", "theme", "theme_confidence", "relevance", "relevance_confidence", "kept_by",
@@ -78,8 +83,8 @@ def labelled_items(pred: Path, labels: Path, source: str) -> list[LabelledItem]:
     for folder in (pred, labels):
         if not folder.is_dir():
             raise InputError(f"there is no folder {folder}", hint="check --pred and --labels")
-    truth = read_table(labels / LABEL_FILES[source], _LABELLED, "generate the talk again")
-    if truth is None or not truth.num_rows:
+    truth = _true_rows(labels, source)
+    if not truth:
         return []
     path = pred / f"predictions_{source}.parquet"
     said = read_table(path, _PREDICTED, "run the report again with this version")
@@ -88,8 +93,44 @@ def labelled_items(pred: Path, labels: Path, source: str) -> list[LabelledItem]:
     by_id = {row["item_id"]: row for row in said.select(_PREDICTED).to_pylist()}
     return [
         _item(source, row, by_id.get(row["item_id"], {}))
-        for row in sorted(truth.to_pylist(), key=lambda row: str(row["item_id"]))
+        for row in sorted(truth, key=lambda row: str(row["item_id"]))
     ]
+
+
+def _true_rows(labels: Path, source: str) -> list[dict[str, Any]]:
+    """Return the labels of a source: those of a made company, else those that a person wrote."""
+    made = read_table(labels / LABEL_FILES[source], _LABELLED, "generate the talk again")
+    if made is not None:
+        return list(made.to_pylist())
+    path = labels / HAND_LABELS
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"cannot read {path}: {type(error).__name__}", hint="it must be CSV in UTF-8"
+        ) from None
+    found = []
+    for line, row in enumerate(rows, 2):
+        if None in row or not all(row.get(name) is not None for name in _BY_HAND):
+            raise InputError(
+                f"{path}, line {line}: it needs {', '.join(_BY_HAND)}",
+                hint="its first line names the columns; leave a value empty, not out",
+            )
+        theme, relevance = row["theme"].strip(), row["relevance"].strip()
+        if theme not in {"", NONE, *THEMES} or relevance not in {"", *RELEVANCE}:
+            raise InputError(
+                f"{path}, line {line}: {theme!r}, {relevance!r} is no label",
+                hint=f"themes: {', '.join(THEMES)} or none; relevance: {', '.join(RELEVANCE)}",
+            )
+        if row["source"].strip() == source:
+            plain = {"tables": (), "columns": (), "skeleton": "", "band": ""}
+            found.append(
+                {**plain, "item_id": row["item_id"], "theme": theme, "relevance": relevance}
+            )
+    return found
 
 
 def _item(source: str, true: Mapping[str, Any], said: Mapping[str, Any]) -> LabelledItem:

@@ -11,7 +11,14 @@ from attrs import field, frozen
 from dnr_core.comms.tables import LABEL_FILES
 from dnr_core.config.settings import EvalGates, Settings
 from dnr_core.errors import InputError
-from dnr_core.evaluation.items import NONE, LabelledItem, labelled_items, read_table
+from dnr_core.evaluation.fit import CALIBRATION_FILE, fit_calibration
+from dnr_core.evaluation.items import (
+    HAND_LABELS,
+    NONE,
+    LabelledItem,
+    labelled_items,
+    read_table,
+)
 from dnr_core.evaluation.page import confusion_csv, per_class_csv, render_labels
 from dnr_core.evaluation.statistics import (
     I64,
@@ -108,10 +115,12 @@ def evaluate_labels(
 
     Args:
         pred: folder with `predictions_*.parquet` and `entities.parquet` (`reports/A`).
-        labels: folder with `labels_*.parquet` (`meta/A`). A boolean column `unseen` there marks
+        labels: folder with `labels_*.parquet` (`meta/A`), or with a `labels.csv` that a person
+            wrote of some items of real talk (`source,item_id,theme,relevance`). A boolean column `unseen` there marks
             items whose skeletons the classifier was not made with; they are scored apart too.
         settings: gates, resamples and seed.
-        out: where `eval_summary.json`, `per_class.csv`, `confusion.csv` and `labels.html` go.
+        out: where `eval_summary.json`, `per_class.csv`, `confusion.csv` and `labels.html` go, and
+            `calibration.json`, by which a later report corrects the same model's confidences.
         golden: what the provider's maker measured of it, by test set (`ProviderSpec.measured`):
             shown beside these scores, because made talk flatters.
 
@@ -122,7 +131,7 @@ def evaluate_labels(
     items = [item for source in LABEL_FILES for item in labelled_items(pred, labels, source)]
     if not items:
         raise InputError(
-            f"{labels} has no labels: {', '.join(LABEL_FILES.values())}",
+            f"{labels} has no labels: {', '.join([*LABEL_FILES.values(), HAND_LABELS])}",
             hint="give the folder of the truth that gen-comms wrote, for example meta/NAME",
         )
     tasks = _tasks(items, settings)
@@ -140,8 +149,20 @@ def evaluate_labels(
         "entities": {"tables": _plain(entities), "columns": _plain(columns)},
         "golden": _test_sets(golden) if golden is not None else None,
     }
+    fitted, why_not = fit_calibration(pred, items)
+    summary["calibration"] = {
+        "file": CALIBRATION_FILE if fitted else None,
+        "why_not": why_not,
+        "heads": {
+            name: {key: head[key] for key in ("items", "ece", "ece_held_out")}
+            for name, head in (fitted["heads"] if fitted else {}).items()
+            if head
+        },
+    }
     scores = LabelScores(summary, tasks, gates)
     if out is not None:
+        if fitted:
+            write_text(out / CALIBRATION_FILE, dump_json(fitted))
         write_text(out / "per_class.csv", per_class_csv(tasks))
         write_text(out / "confusion.csv", confusion_csv(tasks))
         write_text(out / "labels.html", render_labels(summary, tasks, whole_page=True))
