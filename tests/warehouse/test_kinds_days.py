@@ -365,44 +365,6 @@ def test_each_kind_s_own_query_finds_what_the_ledger_says(company, sql):
         assert count(name, table, clean.path) == 0, name
 
 
-def test_a_day_and_more_may_be_gone_altogether(make_shop, make_catalogue, settings, tmp_path, sql):
-    """Where days without rows take whole chunks, row groups and part files, repair still gives back
-    the clean files, and nothing of other days is missed."""
-    profile = DefectProfile(
-        "gone",
-        "Weeks that never came",
-        rates=[DefectRate("key_null", 0.05), DefectRate("duplicate", 0.05)],
-        incidents=[
-            IncidentRate(
-                "truncated_day", 0, 1.0, tables=["fact_receipt"], breaks="rows", total=2, days=30
-            )
-        ],
-        lag=LAG,
-    )
-    catalogue = make_catalogue(profile, shop=make_shop(2_000, 60))
-    options = settings(quality="gone", months=6)
-    made = generate_warehouse(
-        "shop", options, catalogue, out=tmp_path / "data", meta=tmp_path / "meta"
-    )
-    clean = generate_warehouse(
-        "shop",
-        settings(quality="clean", months=6),
-        catalogue,
-        out=tmp_path / "clean",
-        meta=tmp_path / "cm",
-    )
-    sizes = json.loads((tmp_path / "meta" / "manifest.json").read_text())
-    assert sizes["extra"]["warehouse"]["row_groups"]
-    [(empty,)] = sql(
-        made.path,
-        f"""SELECT count(*) FROM parquet_file_metadata('{made.path}/fact_receipt/*.parquet')
-        WHERE num_rows = 0""",
-    )
-    assert empty > 0
-    fixed = repair(made.path, made.meta, tmp_path / "fixed", catalogue)
-    assert fixed.manifest.files == clean.manifest.files
-
-
 def hashes(*folders) -> dict[str, str]:
     return {
         f"{number}/{path.relative_to(folder).as_posix()}": sha256_of(path)

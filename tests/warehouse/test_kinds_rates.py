@@ -1,7 +1,8 @@
-"""Spikes within a rate or on top of it; drift and typos both ways; what each kind's query finds."""
+"""Spikes within a rate or on top of it; drift and typos both ways; weeks without a row."""
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -281,3 +282,41 @@ def test_typos_of_listed_categories_are_measured(tmp_path):
     assert entry["target"] == 0.05
     assert entry["measured"] == pytest.approx(0.05, abs=0.001)
     assert "category typo" in str(dnr_core.describe(made.path))
+
+
+def test_a_day_and_more_may_be_gone_altogether(make_shop, make_catalogue, settings, tmp_path, sql):
+    """Where days without rows take whole chunks, row groups and part files, repair still gives back
+    the clean files, and nothing of other days is missed."""
+    profile = DefectProfile(
+        "gone",
+        "Weeks that never came",
+        rates=[DefectRate("key_null", 0.05), DefectRate("duplicate", 0.05)],
+        incidents=[
+            IncidentRate(
+                "truncated_day", 0, 1.0, tables=["fact_receipt"], breaks="rows", total=2, days=30
+            )
+        ],
+        lag=LagProfile((30, 180), (240, 720), 0.02),
+    )
+    catalogue = make_catalogue(profile, shop=make_shop(2_000, 60))
+    options = settings(quality="gone", months=6)
+    made = generate_warehouse(
+        "shop", options, catalogue, out=tmp_path / "data", meta=tmp_path / "meta"
+    )
+    clean = generate_warehouse(
+        "shop",
+        settings(quality="clean", months=6),
+        catalogue,
+        out=tmp_path / "clean",
+        meta=tmp_path / "cm",
+    )
+    sizes = json.loads((tmp_path / "meta" / "manifest.json").read_text())
+    assert sizes["extra"]["warehouse"]["row_groups"]
+    [(empty,)] = sql(
+        made.path,
+        f"""SELECT count(*) FROM parquet_file_metadata('{made.path}/fact_receipt/*.parquet')
+        WHERE num_rows = 0""",
+    )
+    assert empty > 0
+    fixed = repair(made.path, made.meta, tmp_path / "fixed", catalogue)
+    assert fixed.manifest.files == clean.manifest.files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -320,3 +321,15 @@ def test_a_file_works_by_the_public_call_and_is_checked_later(write, tmp_path, m
     taken = DefectProfile("typical", "Another one")
     with pytest.raises(ConfigError, match="installed defect profile 'typical'"):
         dnr_core.generate_warehouse("neobank", quality=taken, context=context)
+
+
+def test_the_documented_file_is_a_profile_that_can_be_planned(write):
+    """The example of the reference is read, and planned for the company that it is written for."""
+    page = Path(__file__).parents[2] / "docs" / "reference" / "profiles.md"
+    (example,) = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.S)
+    context = open_context(environ={}, flags={"warehouse.quality": str(write(example))})
+    plan = make_plan("neobank", context.settings.warehouse, context.catalogue, scale="tiny")
+    assert {incident.kind for incident in plan.incidents} >= {"truncated_day", "null_spike"}
+    kinds = page.read_text(encoding="utf-8").split("## Kinds")[1]
+    documented = set(re.findall(r"^\| `(\w+)` \|", kinds, re.M))
+    assert documented == set(context.catalogue.defect_kinds)
