@@ -318,6 +318,8 @@ def test_a_file_works_by_the_public_call_and_is_checked_later(write, tmp_path, m
     again = [r for r in summary.results if r.name == "reproducible"]
     assert again
     assert all(r.status == "passed" and "differ" in r.measured for r in again)
+    gone = [r for r in summary.results if r.measured.startswith("truncated_day")]
+    assert [(r.status, "0 rows happened" in r.measured) for r in gone] == [("passed", True)] * 2
     taken = DefectProfile("typical", "Another one")
     with pytest.raises(ConfigError, match="installed defect profile 'typical'"):
         dnr_core.generate_warehouse("neobank", quality=taken, context=context)

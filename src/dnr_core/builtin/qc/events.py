@@ -39,6 +39,20 @@ def visible(context: CheckContext) -> Iterator[CheckResult]:
         )
         if kind.nulls_keys and event is not None:
             yield _spike(context, incident, event, where)
+        elif kind.stage == "removals" and event is not None and incident.size == 1:
+            found = context.sql(
+                f"SELECT count(*) AS n FROM {quoted(table.name)} "
+                f"WHERE {event} >= $start AND {event} < $end",
+                start=incident.start,
+                end=incident.end,
+            )[0]["n"]
+            yield outcome(
+                name,
+                found == 0,
+                f"{incident.id}: {found:,} rows happened in the hours that are gone",
+                "0 rows",
+                where,
+            )
         elif kind.selects == "loads" and table.loaded_at:
             found = context.sql(
                 f"SELECT count(*) AS n FROM {quoted(table.name)} "
@@ -132,7 +146,11 @@ def detected(context: CheckContext) -> Iterator[CheckResult]:
         for found in document["incidents"]
     ]
     seen, sought = [], []
-    for row in context.sql('SELECT id, "table", start, "end" FROM incidents ORDER BY id'):
+    kinds = context.catalogue.defect_kinds
+    for row in context.sql('SELECT id, kind, "table", start, "end" FROM incidents ORDER BY id'):
+        if row["kind"] in kinds and kinds[row["kind"]].metric is None:
+            # No metric of a report sees it; its own query does.
+            continue
         first = row["start"].astimezone(zone).date()
         table = context.archetype.schema[row["table"]]
         event = _event_time(table)
