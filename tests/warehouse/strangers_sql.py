@@ -274,15 +274,14 @@ def look_at_incidents(company: Company) -> None:
         ).fetchall()
         if mine:
             company.db.execute(
-                f"CREATE OR REPLACE TABLE happened AS SELECT t.part, t.row, t.loaded_at, {event} AS moment "
-                f"FROM {name} t {joined(name, True)}"
+                f"CREATE OR REPLACE TABLE happened AS SELECT t.*, {event} AS moment, "
+                f"{local_day('moment')} AS day, c.row IS NOT NULL AS copied "
+                f"FROM {name} t {joined(name, True)} LEFT JOIN (SELECT part, row FROM ledger WHERE "
+                f"\"table\" = '{name}' AND \"column\" = '') c ON c.part = t.part AND c.row = t.row"
             )
         for identity, kind, column, start, end in mine:
             within = f"BETWEEN TIMESTAMP '{start}' AND TIMESTAMP '{end}' - INTERVAL 1 MICROSECOND"
             ledger = f"""(SELECT * FROM ledger WHERE incident_id = '{identity}')"""
-            copies = (
-                f"""(SELECT part, row FROM ledger WHERE "table" = '{name}' AND "column" = '')"""
-            )
             days, hours = company.row(
                 f"""SELECT date_diff('day', {local_day("a")}, {local_day("b")}),
                     date_diff('hour', a, b)
@@ -300,8 +299,8 @@ def look_at_incidents(company: Company) -> None:
                 continue
             company.judge(name, f"{identity}: local days", days, 1, 1, days)
             rows, hit, astray = company.row(
-                f"""SELECT (SELECT count(*) FROM happened ANTI JOIN {copies} USING (part, row)
-                    WHERE moment {within}), count(*), count(*) FILTER ((moment {within}) IS NOT TRUE)
+                f"""SELECT (SELECT count(*) FROM happened WHERE NOT copied AND moment {within}),
+                    count(*), count(*) FILTER ((moment {within}) IS NOT TRUE)
                 FROM {ledger} JOIN happened USING (part, row)"""
             )
             company.judge(name, f"{identity}: rows of another day", astray, 0, 0, hit)
@@ -337,8 +336,7 @@ def look_at_spike(
             100 * avg(({column} IS NULL)::INT) FILTER (day NOT IN (
               SELECT {local_day("start")} FROM incidents WHERE "table" = '{table}'
               AND kind = 'null_spike'))
-        FROM (SELECT {column}, moment, {local_day("moment")} AS day
-          FROM {table} JOIN happened USING (part, row))"""
+        FROM happened"""
     )
     # The day's base rate is the year's but for chance; and a day's tenth is of whole rows.
     room = 4 * (100 * base_pct / max(rows, 1)) ** 0.5 + 200 / max(rows, 1) + 0.5
