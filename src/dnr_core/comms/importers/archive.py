@@ -175,7 +175,12 @@ def walk(root: Path, unread: Unread) -> Iterator[str]:
     """Yield the files below a folder as POSIX paths, in order; hidden ones and links left out."""
     for folder, folders, files in os.walk(root, followlinks=False):
         folders.sort()
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        # The folders of a Maildir have names that begin with a dot.
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") or (Path(folder) / name / "cur").is_dir()
+        ]
         for name in sorted(files):
             path = Path(folder) / name
             relative = path.relative_to(root).as_posix()

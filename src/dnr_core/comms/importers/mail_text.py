@@ -13,6 +13,7 @@ from email.message import EmailMessage, Message
 from email.utils import getaddresses, parsedate_to_datetime
 from typing import Final
 
+from dnr_core.comms.importers.packed import without_packed_files
 from dnr_core.comms.importers.quotes import html_text, own_words
 
 # What the standard parser is known to raise on headers that break the rules.
@@ -125,27 +126,30 @@ _CHARSETS: Final = {"iso-8859-8-i": "iso-8859-8", "x-sjis": "shift_jis", "x-gbk"
                     "windows-874": "cp874", "us-ascii": "ascii"}  # fmt: skip
 
 
-def body_text(message: EmailMessage) -> str:
-    """Return the writer's own words, from the plain text where there is some, else from HTML."""
+def words_and_files(message: EmailMessage) -> tuple[str, list[str]]:
+    """Return the writer's own words, and the names of what is attached, in order.
+
+    Words come from the plain text where there is some, else from HTML; a file without a name is
+    "attachment".
+    """
     plain: list[str] = []
     html: list[str] = []
+    files: list[str] = []
     for part in _own_parts(message):
         if is_attachment(part):
+            files.append(_filename(part) or "attachment")
             continue
         kind = part.get_content_type()
         if kind == "text/plain":
-            plain.append(_content(part))
+            text, packed = without_packed_files(_content(part))
+            plain.append(text)
+            files += packed
         elif kind == "text/html":
             html.append(_content(part))
     text = own_words("\n".join(plain))
     if not text and any(part.strip() for part in html):
         text = own_words("\n".join(html_text(part) for part in html))
-    return text
-
-
-def attachment_names(message: EmailMessage) -> list[str]:
-    """Return the names of what is attached, in order; "attachment" where one has none."""
-    return [_filename(part) or "attachment" for part in _own_parts(message) if is_attachment(part)]
+    return text, files
 
 
 def is_attachment(part: Message) -> bool:

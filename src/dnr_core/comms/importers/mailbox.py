@@ -236,7 +236,8 @@ def _read(
         for found in people.values():
             names.update(dict.fromkeys(title for title, _ in found if title))
         subject = mail_text.header(message, "Subject")
-        body = mail_text.body_text(message)[:MAX_CHARS]
+        body, files = mail_text.words_and_files(message)
+        body = body[:MAX_CHARS]
         sender = next((address for _, address in people["from"]), _BLANK_ID)
         own = _ids(mail_text.header(message, "Message-ID"))
         key = own[0] if own else _digest(str(at_us), sender, subject, body)
@@ -250,7 +251,7 @@ def _read(
             cc=tuple(address for _, address in people["cc"]),
             lists=_lists(message, people),
             body=body,
-            files=tuple(mail_text.attachment_names(message)),
+            files=tuple(files),
         )
     except mail_text.BROKEN as error:
         unread.note(where, f"its parts cannot be read: {type(error).__name__}")

@@ -32,6 +32,8 @@ _DIRECT_NAME: Final = re.compile(r"D[A-Z0-9]{8,}|mpdm-.*")
 _DELETED: Final = {"message_deleted", "tombstone"}
 _TALK: Final = {"", "bot_message", "me_message", "file_share", "thread_broadcast", "file_comment",
                 "file_mention", "reply_broadcast", "slackbot_response", "ekm_access_denied"}  # fmt: skip
+_THREAD_TIME: Final = "thread_time"
+_SORTABLE: Final = SLACK_MESSAGES.append(pa.field(_THREAD_TIME, pa.int64()))
 _TS: Final = re.compile(r"(\d{9,11})(?:\.(\d{1,6})\d*)?")
 
 
@@ -82,12 +84,14 @@ def read_slack(
                 hint="give the zip that Slack's export page gives, or the folder it was unpacked to",
             )
         directory = _Directory(members, root, people, unread)
-        rows: list[tuple[Any, ...]] = []
+        # As a table a channel takes a fifth of the memory that its rows take.
+        channels = [table_of([], _SORTABLE)]
         for channel, names in _channels(members, root, unread, include_dms=include_dms):
             messages = _messages(members, names, channel, directory, unread)
-            rows += _rows(channel, messages, directory, buckets)
-    rows.sort(key=lambda row: (row[-1], row[1], row[4], row[0]))
-    return table_of([row[:-1] for row in rows], SLACK_MESSAGES)
+            channels.append(table_of(list(_rows(channel, messages, directory, buckets)), _SORTABLE))
+    order = [(_THREAD_TIME, "ascending"), ("thread_id", "ascending")]
+    order += [("ts", "ascending"), ("message_id", "ascending")]
+    return pa.concat_tables(channels).sort_by(order).drop_columns([_THREAD_TIME])
 
 
 def _root(members: Members) -> PurePosixPath | None:
