@@ -1,11 +1,11 @@
 """Room: benchmarks. Demand: the prefilter's speed, and what classifying a company costs.
 
-    python benchmarks/demand.py [--messages 1000000 2000000 10000000] [--folder FOLDER]
+    python benchmarks/demand.py [--messages 1000000 2000000 10000000] [--folder FOLDER] [--usage]
 
 The prefilter of ten million messages is held against counting one word in them. Both read the same
 Parquet file in one process, in turn. What counts is the ratio of processor time: it is the same on
 a machine that has other work. The cost is the estimate before any call, for the talk of each
-company at its default size; no key is used.
+company at its default size; no key is used. `--usage` holds it against what a local server counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Sequence
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
@@ -34,7 +35,7 @@ from dnr_core.demand.pack import pack
 from dnr_core.demand.prefilter import all_items, prefilter
 from dnr_core.demand.read import item_texts, kept_items
 from dnr_core.llm import estimate, make_provider
-from dnr_core.model import CommsTables, DetectedIncident
+from dnr_core.model import CommsTables, DetectedIncident, Request
 from dnr_core.plugins import load_plugins
 
 MEANT = "stale duplicates orphans backfill dashboard payouts fact_payment lunch parking report"
@@ -153,11 +154,10 @@ def measure(path: Path, count: int) -> str:
     )
 
 
-def cost(name: str) -> str:
-    """Return one row: items of a made company, and what asking about all of them would cost."""
+def asked_about(name: str) -> list[Request]:
+    """Return the requests about a made company of default size: all that the prefilter keeps."""
     settings, catalogue = Settings(), load_plugins()
     lexicon = build_lexicon(settings.classification.prefilter, catalogue.archetype(name).schema)
-    provider = make_provider(catalogue, "openai", "gpt-4o-mini", env={"OPENAI_API_KEY": "unused"})
     with tempfile.TemporaryDirectory() as temporary:
         home = Path(temporary)
         dnr_core.generate_warehouse(name, out=home / "data", meta=home / "meta", scale="tiny")
@@ -176,7 +176,15 @@ def cost(name: str) -> str:
                 own = [item for item in items if item.source == source]
                 texts = item_texts(connection, lexicon, own)
                 packs += [pack(texts[item.item_id].messages).text for item in own]
-    found = estimate(classify_requests(packs, settings.classification), provider)
+    return classify_requests(packs, settings.classification)
+
+
+def cost(name: str, requests: Sequence[Request]) -> str:
+    """Return one row: items of a made company, and what asking about all of them would cost."""
+    provider = make_provider(
+        load_plugins(), "openai", "gpt-4o-mini", env={"OPENAI_API_KEY": "unused"}
+    )
+    found = estimate(requests, provider)
     usd = found.cost_usd_expected
     return (
         f"| {name} | {found.items:,} | ${usd:.2f} | ${usd / 2:.2f} | ${found.cost_usd_worst:.2f} |"
@@ -186,9 +194,10 @@ def cost(name: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--messages", type=int, nargs="+", default=[1_000_000, 2_000_000, 10_000_000]
+        "--messages", type=int, nargs="*", default=[1_000_000, 2_000_000, 10_000_000]
     )
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--usage", action="store_true", help="needs the package bpe-openai")
     options = parser.parse_args()
     print("| messages | one word, CPU | prefilter, CPU | ratio | wall ratio | wall | peak | kept |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
@@ -203,8 +212,19 @@ def main() -> None:
                 print(pool.apply(measure, (path, count)), flush=True)
     print("\n| company | items asked about | estimate | by batch | reserved at the most |")
     print("| --- | --- | --- | --- | --- |")
-    for name in ("neobank", "marketplace"):
-        print(cost(name), flush=True)
+    requests = {name: asked_about(name) for name in ("neobank", "marketplace")}
+    for name, own in requests.items():
+        print(cost(name, own), flush=True)
+    if options.usage:
+        from usage import recorded
+
+        print(
+            "\n| company | schema | items | charged | estimate | error | after a pilot | reserved |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        for name, own in requests.items():
+            for row in recorded(name, own):
+                print(row, flush=True)
 
 
 if __name__ == "__main__":
