@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from attrs import field, frozen
@@ -227,11 +227,24 @@ def arrivals(
 
 @frozen(eq=False)
 class Happenings:
-    """Events of one chunk, in time order: ids (dense, from 1), instants in seconds, and slots."""
+    """Events of one chunk, in time order: ids (dense, from 1) and instants in seconds.
+
+    `slots` are those of the chunk, and `counts` how many events each of them has.
+    """
 
     ids: I64
     seconds: I64
-    slot: I64
+    slots: slice
+    counts: I64
+
+    def each(self, of_slots: NDArray[Any]) -> NDArray[Any]:
+        """Return for each event the value of its slot; `of_slots` has one for each of `slots`."""
+        return np.repeat(of_slots, self.counts)
+
+    @property
+    def slot(self) -> I64:
+        """The slot of each event."""
+        return self.each(np.arange(self.slots.start, self.slots.stop, dtype=np.int64))
 
 
 @frozen(eq=False)
@@ -261,12 +274,15 @@ class Events:
         """Return the events of a chunk."""
         begin, end = int(self.bounds[number]), int(self.bounds[number + 1])
         counts = np.diff(self.before[begin : end + 1])
-        slot = np.repeat(np.arange(begin, end, dtype=np.int64), counts)
         ids = np.arange(self.before[begin] + 1, self.before[end] + 1, dtype=np.int64)
-        seconds = self.slots.starts[slot] + self.stream.below(ids, self.slots.lengths[slot])
+        starts, lengths = self.slots.starts[begin:end], self.slots.lengths[begin:end]
+        even = int(lengths[0]) if (lengths == lengths[0]).all() else np.repeat(lengths, counts)
+        # Seconds since the chunk's start fit into 32 bits, which sort twice as fast.
+        since = self.stream.below(ids, even).astype(np.uint32)
+        since += np.repeat((starts - starts[0]).astype(np.uint32), counts)
         # Slots follow one another, so sorting by time leaves each event in its slot.
-        seconds.sort()
-        return Happenings(ids, seconds, slot)
+        since.sort()
+        return Happenings(ids, since + starts[0], slice(begin, end), counts)
 
     def later(self, seconds: I64, bits: U64) -> tuple[I64, NDArray[np.bool_]]:
         """For each instant an event of a later slot, and a mask of where there is one."""

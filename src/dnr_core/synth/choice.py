@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 
 from dnr_core.synth.seeds import I64, U64, Stream, below
 
-_CELLS: Final = 1 << 16
+_CELL_BITS: Final = 16
+_CELLS: Final = 1 << _CELL_BITS
+_S48, _S32 = np.uint64(48), np.uint64(32)
+_LOW_32: Final = np.uint64(0xFFFFFFFF)
 _EXACT: Final = Context(prec=34)
 
 
@@ -43,7 +46,7 @@ class Mix:
 
     def pick(self, bits: U64) -> NDArray[np.uint8]:
         """Return the outcome (position of its weight) of each draw, by its highest 16 bits."""
-        return self.table[(bits >> np.uint64(48)).astype(np.intp)]
+        return self.table.take((bits >> _S48).view(np.int64))
 
 
 @frozen(eq=False)
@@ -59,9 +62,9 @@ class MixByGroup:
 
     def pick(self, bits: U64, group: NDArray[Any]) -> NDArray[np.uint8]:
         """Return the outcome of each draw in its group's mix, by the highest 16 bits."""
-        cell = (bits >> np.uint64(48)).astype(np.intp) + group.astype(np.intp) * _CELLS
-        outcome: NDArray[np.uint8] = self.table[cell]
-        return outcome
+        cell = (bits >> _S48).view(np.int64)
+        cell += group.astype(np.int64) << _CELL_BITS
+        return self.table.take(cell)
 
 
 @frozen(eq=False)
@@ -106,15 +109,30 @@ class Zipf:
     a band, so that the table stays small at any count and a weight is within 1 % of its own.
     """
 
-    alias: Alias
     first: I64
     width: I64
     weights: tuple[int, ...]
+    size_bits: int
+    cut: NDArray[np.uint32]
+    """Alias table over `2**size_bits` columns, in units of `2**(size_bits - 32)`."""
+    first_of: I64
+    width_of: U64
+    """First rank and width of the band of column c under its cut (at 2 c) and over it (2 c + 1)."""
 
-    def pick(self, bits: U64, within: U64) -> I64:
-        """Return the rank of each draw; `bits` choose the band and `within` the rank in it."""
-        band = self.alias.pick(bits)
-        return self.first[band] + below(within, self.width[band])
+    def pick(self, bits: U64) -> I64:
+        """Return the rank of each draw: the upper 32 bits choose the band, the lower ones in it."""
+        cell = (bits >> np.uint64(64 - self.size_bits)).view(np.int64)
+        coin = (bits >> _S32).astype(np.uint32)
+        coin &= np.uint32((1 << (32 - self.size_bits)) - 1)
+        over = coin >= self.cut.take(cell)
+        cell <<= 1
+        cell += over
+        rank = bits & _LOW_32
+        rank *= self.width_of.take(cell)
+        rank >>= _S32
+        ranks = rank.view(np.int64)
+        ranks += self.first_of.take(cell)
+        return ranks
 
 
 @lru_cache(maxsize=32)
@@ -131,7 +149,21 @@ def zipf(count: int, exponent_percent: int = 100) -> Zipf:
         _weight(2 * start + size + 1, exponent_percent) * size
         for start, size in zip(first, width.tolist(), strict=True)
     ]
-    return Zipf(Alias.of(weights), bounds[:-1], width, tuple(weights))
+    size_bits = max(1, (len(weights) - 1).bit_length())
+    padding = [0] * ((1 << size_bits) - len(weights))
+    alias = Alias.of([*weights, *padding])
+    bands = np.stack([np.arange(1 << size_bits), alias.other], axis=1).ravel()
+    # No draw ends on padding, whose cut is 0.
+    bands = np.minimum(bands, len(weights) - 1)
+    return Zipf(
+        bounds[:-1],
+        width,
+        tuple(weights),
+        size_bits,
+        (alias.cut >> np.uint64(size_bits)).astype(np.uint32),
+        bounds[:-1][bands],
+        width[bands].astype(np.uint64),
+    )
 
 
 def _weight(twice_rank: int, exponent_percent: int) -> int:
@@ -160,7 +192,11 @@ class Shuffle:
 
     def to_id(self, rank: I64) -> I64:
         """Return the id (from 1) at each rank (from 0)."""
-        return (rank * self.factor + self.shift) % self.count + 1
+        ids = (rank * self.factor + self.shift).view(np.uint64)
+        # By a multiplication: NumPy divides by one number much faster than it takes the rest.
+        ids -= ids // np.uint64(self.count) * np.uint64(self.count)
+        ids += np.uint64(1)
+        return ids.view(np.int64)
 
     def to_rank(self, ids: I64) -> I64:
         """Return the rank (from 0) of each id (from 1)."""
@@ -168,11 +204,10 @@ class Shuffle:
         return (ids - 1 - self.shift) % self.count * back % self.count
 
 
-def busier(one: I64, two: I64, busyness: U64) -> I64:
-    """Return, of each pair of ids, the one with the higher busyness.
+def busier(one: I64, two: I64, busyness: Stream) -> I64:
+    """Return, of each pair of ids, the one with the higher mark in the stream `busyness`.
 
-    `busyness` holds those of `one`, then those of `two`. Where both are drawn evenly, an
-    id's share of all draws grows in proportion to its rank: from none to twice the mean.
+    Where both are drawn evenly, an id's share of all draws grows in proportion to its rank: from
+    none to twice the mean.
     """
-    half = len(one)
-    return np.where(busyness[:half] >= busyness[half:], one, two)
+    return np.where(busyness.marks(one) >= busyness.marks(two), one, two)

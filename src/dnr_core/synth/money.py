@@ -50,6 +50,8 @@ class Amounts:
     """Amounts of several groups, each lognormal-like: 2,048 equally likely bands, even within."""
 
     table: I64
+    steps: I64
+    """What to add to a table's entry to get to the next one."""
 
     @classmethod
     def of(cls, groups: Sequence[tuple[int, int]]) -> Amounts:
@@ -58,14 +60,19 @@ class Amounts:
         rows = [
             np.maximum(1, exp_fixed(quantiles * sigma // 1000, median)) for median, sigma in groups
         ]
-        return cls(np.concatenate(rows))
+        table = np.concatenate(rows)
+        return cls(table, np.diff(table, append=0))
 
     def pick(self, bits: U64, group: NDArray[Any] | int = 0) -> I64:
         """Return the amount of each draw in its group, in cents (at least 1)."""
-        cell = (bits >> np.uint64(53)).astype(np.int64) + np.asarray(group, np.int64) * (_CELLS + 1)
-        low, high = self.table[cell], self.table[cell + 1]
-        part = ((bits >> np.uint64(32)) & np.uint64(0x1FFFFF)).astype(np.int64)
-        amount: I64 = low + ((high - low) * part >> 21)
+        cell = (bits >> np.uint64(53)).view(np.int64)
+        cell += np.asarray(group, np.int64) * (_CELLS + 1)
+        part = bits >> np.uint64(32)
+        part &= np.uint64(0x1FFFFF)
+        amount = self.steps.take(cell)
+        amount *= part.view(np.int64)
+        amount >>= 21
+        amount += self.table.take(cell)
         return amount
 
 

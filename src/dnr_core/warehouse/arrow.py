@@ -151,15 +151,14 @@ class TableFile:
     writer: pq.ParquetWriter
 
     def write_group(self, rows: pa.Table) -> None:
-        """Write rows, in any pieces, as one row group; its bytes depend on their values alone."""
+        """Write rows as one row group. Its bytes depend on their values and pieces alone."""
         if not rows.num_rows:
             return
         columns = [
             _coded(column, values) if is_category(column) else values
             for column, values in zip(self.table.columns, rows.columns, strict=True)
         ]
-        # One piece a column: page borders must not depend on how the pieces came.
-        whole = pa.Table.from_arrays(columns, schema=self.writer.schema).combine_chunks()
+        whole = pa.Table.from_arrays(columns, schema=self.writer.schema)
         self.writer.write_table(whole, row_group_size=whole.num_rows)
 
 

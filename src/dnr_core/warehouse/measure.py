@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 from attrs import asdict, frozen
 
 from dnr_core.model import ForeignKey, Schema, Table, load
@@ -27,10 +28,11 @@ _IBIS_TYPES: Final = {
     **{name: name for name in ("int64", "int32", "int16", "float64", "string", "date")},
 }
 
-MEMORY: Final = "600MB"
-"""DuckDB's share of the memory; what needs more goes to its scratch folder."""
+MEMORY: Final = "160MB"
+"""DuckDB's share of the memory, so that all of a run stays under 400 MB; what needs more goes to
+its scratch folder."""
 
-KEYS_AT_ONCE: Final = 4_000_000
+KEYS_AT_ONCE: Final = 1_000_000
 """Business keys are counted in slices of about so many, so that none has to spill."""
 
 
@@ -121,9 +123,16 @@ def _key_sql(number: int, key: ForeignKey) -> tuple[str, str, str, str]:
 
 
 def measure_table(
-    connection: duckdb.DuckDBPyConnection, schema: Schema, table: Table
+    connection: duckdb.DuckDBPyConnection,
+    schema: Schema,
+    table: Table,
+    files: Sequence[Path] = (),
 ) -> Iterator[tuple[str, str, int | float | None, int | None]]:
-    """Yield `(metric, column, numerator or value, denominator)` of one table."""
+    """Yield `(metric, column, numerator or value, denominator)` of one table.
+
+    `files` are the table's; by their statistics business keys are cut into ranges, so that each is
+    read about once.
+    """
     name = quoted(table.name)
     rows = int(_row(connection, f"SELECT count(*) FROM {name}")[0])
     yield "rows", "", rows, None
@@ -137,7 +146,8 @@ def measure_table(
         for column, count in zip(("", *table.required_keys), found, strict=True):
             yield "key_null", column, int(count), rows
     if table.business_key:
-        yield "duplicate", "", _copies(connection, table, rows), rows
+        slices = key_ranges(table, files) or _by_hash(table, rows)
+        yield "duplicate", "", _copies(connection, table, slices), rows
     if table.foreign_keys:
         yield from _measure_keys(connection, schema, table)
     if table.loaded_at and table.event_time:
@@ -150,19 +160,56 @@ def measure_table(
         yield "lag_p95_minutes", "", _percentile_minutes(seconds["lag"], seconds["n"], 95), None
 
 
-def _copies(connection: duckdb.DuckDBPyConnection, table: Table, rows: int) -> int:
+def key_ranges(table: Table, files: Sequence[Path]) -> list[str]:
+    """Return conditions that cut a table by its first business key, an integer, about evenly.
+
+    Rows lie mostly in the order of their keys, so a range is in few row groups, which the
+    statistics tell. Empty where the files do not tell enough.
+    """
+    name = table.business_key[0]
+    if table.column(name).type not in {"int64", "int32", "int16"}:
+        return []
+    groups: list[tuple[int, int]] = []
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            place = file.schema_arrow.get_field_index(name)
+            for number in range(file.metadata.num_row_groups):
+                group = file.metadata.row_group(number)
+                told = group.column(place).statistics
+                if told is None or not told.has_min_max:
+                    return []
+                groups.append((int(told.min), group.num_rows))
+    cuts, held = [], 0
+    for lowest, rows in sorted(groups):
+        if held + rows > KEYS_AT_ONCE and held:
+            cuts.append(lowest)
+            held = 0
+        held += rows
+    if not cuts:
+        return ["TRUE"] if groups else []
+    ends = [f"{quoted(name)} < {cut}" for cut in cuts]
+    starts = [f"{quoted(name)} >= {cut}" for cut in cuts]
+    middle = [f"{start} AND {end}" for start, end in zip(starts, ends[1:], strict=False)]
+    return [ends[0], *middle, starts[-1]]
+
+
+def _by_hash(table: Table, rows: int) -> list[str]:
+    keys = ", ".join(quoted(c) for c in table.business_key)
+    slices = max(1, -(-rows // KEYS_AT_ONCE))
+    return [f"hash({keys}) % {slices} = {number}" for number in range(slices)]
+
+
+def _copies(connection: duckdb.DuckDBPyConnection, table: Table, slices: Sequence[str]) -> int:
     """Return rows less distinct business keys, over rows whose business key has no null."""
     keys = ", ".join(quoted(c) for c in table.business_key)
     full = " AND ".join(f"{quoted(c)} IS NOT NULL" for c in table.business_key)
-    slices = -(-rows // KEYS_AT_ONCE)
     found = 0
-    for number in range(slices):
-        mine = f"hash({keys}) % {slices} = {number}" if slices > 1 else "TRUE"
+    for mine in slices:
         found += int(
             _row(
                 connection,
                 f"SELECT coalesce(sum(n - 1), 0) FROM (SELECT count(*) AS n FROM "
-                f"{quoted(table.name)} WHERE {full} AND {mine} GROUP BY {keys})",
+                f"{quoted(table.name)} WHERE {full} AND ({mine}) GROUP BY {keys})",
             )[0]
         )
     return found
@@ -244,7 +291,7 @@ def calibrate(
                 if where == table.name and metric and kind not in within:
                     on_top[metric] = on_top.get(metric, 0) + count
             for metric, column, value, base in measure_table(
-                connection, plan.archetype.schema, table
+                connection, plan.archetype.schema, table, files[table.name]
             ):
                 share = metric not in {"rows", "lag_p95_minutes"}
                 measured = (

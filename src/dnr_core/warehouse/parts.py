@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from attrs import asdict, define, field, frozen
 
 from dnr_core.model import Family
 from dnr_core.warehouse.apply import Finished, corrupt_chunk
-from dnr_core.warehouse.arrow import TableFile, parquet_file, table_file
+from dnr_core.warehouse.arrow import TableFile, table_file
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan, part_chunks
 from dnr_core.warehouse.tally import LEDGER_SCHEMA, WHOLE_ROW
-from dnr_core.workspace import sha256_of, write_json
+from dnr_core.workspace import sha256_of, whole_file, write_json
 
-ROW_GROUP_ROWS: Final = 131_072
-"""A row group is closed at the first chunk's end at or over so many clean rows."""
+ROW_GROUP_ROWS: Final = 65_536
+"""A row group is closed at the first chunk's end at or over so many clean rows: a chunk of a large
+table is one, with no need to put pieces together, and small tables have few."""
 
 RECORDS: Final = ".parts"
 LEDGER_PIECES: Final = ".ledger"
@@ -34,6 +34,26 @@ class Stopped(Exception):  # noqa: N818 - a request, not a fault
 def part_path(table: str, part: int) -> str:
     """Return where a part of a table lies in its warehouse."""
     return f"{table}/part-{part:05d}.parquet"
+
+
+def piece_path(family: str, part: int) -> str:
+    """Return where a part's piece of the ledger lies in the truth's staging folder."""
+    return f"{LEDGER_PIECES}/{family}-{part:05d}.arrow"
+
+
+@contextmanager
+def piece_file(path: Path) -> Iterator[pa.RecordBatchWriter]:
+    """Write a piece of the ledger, whole or not at all.
+
+    Pieces are read once, to be joined, so they are Arrow files: encoding them as Parquet twice
+    would take longer than making them.
+    """
+    options = pa.ipc.IpcWriteOptions(compression="lz4")
+    with (
+        whole_file(path) as handle,
+        pa.ipc.new_file(handle, LEDGER_SCHEMA, options=options) as writer,
+    ):
+        yield writer
 
 
 @frozen
@@ -80,8 +100,12 @@ class TableWriter:
         """Close the row group."""
         if self._pending_clean:
             self.groups.append(self._pending_clean)
-        if self._pending:
-            self._file.write_group(pa.concat_tables(self._pending))
+        if len(self._pending) == 1:
+            # Clean rows are one piece. Copies are another, which saves putting all in one place.
+            self._file.write_group(self._pending[0])
+        elif self._pending:
+            # One piece a column: page borders must not depend on how the chunks came.
+            self._file.write_group(pa.concat_tables(self._pending).combine_chunks())
         self._pending, self._pending_clean = [], 0
 
 
@@ -107,7 +131,7 @@ def build_part(
         written: told of rows as they are finished.
     """
     paths = {name: stage / part_path(name, part) for name in family.tables}
-    ledger_path = truth / LEDGER_PIECES / f"{family.name}-{part:05d}.parquet"
+    ledger_path = truth / piece_path(family.name, part)
     dated: dict[str, int] = {}
     lacking: set[str] = set()
     with ExitStack() as stack:
@@ -115,7 +139,7 @@ def build_part(
             name: TableWriter(stack.enter_context(table_file(path, plan.archetype.schema[name])))
             for name, path in paths.items()
         }
-        ledger = stack.enter_context(parquet_file(ledger_path, LEDGER_SCHEMA, compression="zstd"))
+        ledger = stack.enter_context(piece_file(ledger_path))
         for chunk in part_chunks(plan.chunks[family.name], part):
             if stopped():
                 raise Stopped
@@ -139,7 +163,9 @@ def build_part(
     )
 
 
-def _write_ledger(writer: pq.ParquetWriter, done: Finished, part: int, before: TableWriter) -> bool:
+def _write_ledger(
+    writer: pa.RecordBatchWriter, done: Finished, part: int, before: TableWriter
+) -> bool:
     """Write a chunk's ledger with rows as they lie in the part; return whether rows are missing."""
     import pyarrow.compute as pc
 
@@ -153,7 +179,7 @@ def _write_ledger(writer: pq.ParquetWriter, done: Finished, part: int, before: T
     offset = pc.if_else(gone, before.clean_rows, before.rows)
     ledger = ledger.set_column(2, "row", pc.add(ledger.column("row"), offset))
     ledger = ledger.sort_by([("row", "ascending"), ("kind", "ascending")])
-    writer.write_table(ledger.combine_chunks(), row_group_size=ledger.num_rows)
+    writer.write_table(ledger.combine_chunks())
     return bool(pc.any(gone).as_py())
 
 
@@ -191,7 +217,7 @@ def finished_part(
             lies = stage / relative if (stage / relative).exists() else folder / relative
             if sha256_of(lies) != digest:
                 return None
-        piece = truth / LEDGER_PIECES / f"{family.name}-{part:05d}.parquet"
+        piece = truth / piece_path(family.name, part)
         if need_ledger and sha256_of(piece) != record.ledger:
             return None
     except (OSError, ValueError, TypeError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dnr_core.errors import DnrError
 from dnr_core.model import Incident
 from dnr_core.warehouse.arrow import parquet_file
-from dnr_core.warehouse.parts import LEDGER_PIECES, PartRecord
+from dnr_core.warehouse.parts import PartRecord, piece_path
 from dnr_core.warehouse.plan import Plan
 from dnr_core.warehouse.tally import INCIDENTS_SCHEMA, LEDGER_SCHEMA
 from dnr_core.workspace import (
@@ -31,6 +31,12 @@ KIND: Final = "meta"
 SECTION: Final = "warehouse"
 ROW_GROUPS: Final = "row_groups"
 """Clean rows of each row group, by file, of the files from which rows were removed."""
+_LEDGER_OPTIONS: Final[dict[str, Any]] = {
+    "compression": "zstd",
+    "compression_level": 1,
+    "use_dictionary": ["table", "part", "column", "kind", "subkind", "incident_id"],
+    "column_encoding": {"row": "DELTA_BINARY_PACKED"},
+}
 
 
 def incidents_table(incidents: Sequence[Incident]) -> pa.Table:
@@ -71,14 +77,12 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
 
     Not by `publish`, which removes what it does not know: others keep labels in the folder.
     """
-    pieces = stage / LEDGER_PIECES
-    with parquet_file(stage / LEDGER, LEDGER_SCHEMA, compression="zstd") as writer:
+    with parquet_file(stage / LEDGER, LEDGER_SCHEMA, **_LEDGER_OPTIONS) as writer:
         for record in records:
-            piece = pq.ParquetFile(pieces / f"{record.family}-{record.part:05d}.parquet")
-            for group in range(piece.num_row_groups):
-                rows = piece.read_row_group(group)
-                writer.write_table(rows, row_group_size=max(1, rows.num_rows))
-            piece.close()
+            with pa.ipc.open_file(stage / piece_path(record.family, record.part)) as piece:
+                for number in range(piece.num_record_batches):
+                    rows = pa.Table.from_batches([piece.get_batch(number)])
+                    writer.write_table(rows, row_group_size=rows.num_rows)
     with whole_file(stage / INCIDENTS) as handle:
         pq.write_table(incidents_table(plan.incidents), handle, compression="zstd")
     files = {name: sha256_of(stage / name) for name in (LEDGER, INCIDENTS)}

@@ -119,9 +119,7 @@ class Work:
         parents = self.siblings.get(key.to)
         if parents is None or key.parent_time is None or len(key.columns) != 1:
             return None
-        place = pc.index_in(
-            self.clean.column(key.columns[0]), value_set=parents.column(key.to_columns[0])
-        )
+        place = places(self.clean.column(key.columns[0]), parents.column(key.to_columns[0]))
         found = pc.take(parents.column(key.parent_time), place)
         known = pc.is_valid(found).combine_chunks().to_numpy(zero_copy_only=False)
         return times_us(pc.fill_null(found.cast(pa.int64()), 0)), known
@@ -309,6 +307,21 @@ class Work:
         return pa.concat_tables([table, copies])
 
 
+def places(keys: pa.ChunkedArray, among: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Return where each key lies among others, null where it does not.
+
+    Parents of one chunk mostly have ids that follow one another, which needs no hash table.
+    """
+    if pa.types.is_integer(keys.type) and pa.types.is_integer(among.type) and len(among):
+        ids = among.combine_chunks()
+        numbers = ids.to_numpy(zero_copy_only=False) if not ids.null_count else _NONE
+        if len(numbers) and bool((np.diff(numbers) == 1).all()):
+            place = pc.subtract(keys.cast(pa.int64()), int(numbers[0]))
+            inside = pc.and_(pc.greater_equal(place, 0), pc.less(place, len(numbers)))
+            return place if pc.all(inside).as_py() else pc.if_else(inside, place, None)
+    return pc.index_in(keys, value_set=among)
+
+
 def _within(rows: Indices, given: Flags) -> bool:
     """Return whether all positions are in range and flagged."""
     if not len(rows):
@@ -324,6 +337,9 @@ def _scattered(
     fresh = pa.concat_arrays([values for _, values in pieces])
     mask = np.zeros(count, dtype=np.bool_)
     mask[rows] = True
-    ordered = pc.take(fresh, pa.array(np.argsort(rows, kind="stable")))
+    # Where each row's value lies, in the order of the rows: cheaper than sorting them.
+    place = np.zeros(count, dtype=np.int32)
+    place[rows] = np.arange(len(rows), dtype=np.int32)
+    ordered = pc.take(fresh, pa.array(place[mask]))
     whole = values.cast(fresh.type).combine_chunks()
     return pa.chunked_array([pc.replace_with_mask(whole, pa.array(mask), ordered)])

@@ -6,13 +6,12 @@ listings that can share an order are known from a number alone, without a list o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from attrs import frozen
 from numpy.typing import NDArray
 
 from dnr_core.model import Company, Family
@@ -79,6 +78,10 @@ _PRICES: Final = Amounts.of(
     [(median * factor // 100, 650) for _, median, _ in TOPS for factor in _FACTORS]
 )
 _SELLER_ROUNDS: Final = 4
+_SPELLS: Final = Mix.of((925, 45, 30, 0))
+"""Active, paused, sold out; by week of a batch."""
+_LISTED_BATCHES: Final = 1 << 21
+_BLOCK: Final = 1 << 16
 STAPLES: Final = 8
 """Of this many batches, the first is always on sale, so that every order finds one."""
 
@@ -105,50 +108,69 @@ def _leaf_ranks(company: Company) -> Shuffle:
     return Shuffle.of(LEAVES, stream_of(company, "dim_category", "rank"))
 
 
-@frozen(eq=False)
-class Batches:
-    """Batches of listings (numbers from 0): when they went up and when they are taken down.
+def batch_count(company: Company) -> int:
+    """Return how many batches there are, the last one perhaps not full."""
+    return -(-listings(company).count // BATCH)
 
-    `ended` is the first local day on which the batch is gone; a day far ahead where it stays.
+
+def _of_batch(
+    made: Callable[[Company, I64], I64], dtype: type, company: Company, number: I64
+) -> I64:
+    """Return what `made` gives for each batch, from a list of all batches where that is short.
+
+    The list is a shortcut and no other way: orders ask for the same batches over and over.
     """
-
-    number: I64
-    created: I64
-    ended: I64
-
-    def put(self, where: I64, others: Batches) -> None:
-        """Set the batches at these positions."""
-        self.number[where] = others.number
-        self.created[where] = others.created
-        self.ended[where] = others.ended
+    if batch_count(company) > _LISTED_BATCHES:
+        return made(company, number)
+    return _all_batches(made, dtype, company).take(number).astype(np.int64)
 
 
-def batches(company: Company, number: I64) -> Batches:
-    """Return those batches. Two in three stay, the others go after one to 25 months."""
-    created = listings(company).created(number * BATCH + 1)
+@lru_cache(maxsize=16)
+def _all_batches(
+    made: Callable[[Company, I64], I64], dtype: type, company: Company
+) -> NDArray[np.int32]:
+    blocks = [
+        made(company, np.arange(low, min(low + _BLOCK, batch_count(company)), dtype=np.int64))
+        for low in range(0, batch_count(company), _BLOCK)
+    ]
+    return np.concatenate([block.astype(dtype) for block in blocks])
+
+
+def _created(company: Company, number: I64) -> I64:
+    return listings(company).created(number * BATCH + 1)
+
+
+def _ended(company: Company, number: I64) -> I64:
+    """First local day on which each batch is gone: two in three stay, others 30 to 750 days."""
     stream = stream_of(company, "dim_listing", "life")
-    born = company_clock(company).day(created)
+    born = company_clock(company).day(_created(company, number))
     stays = (number % STAPLES == 0) | (stream.child("stays").below(number, 100) < 65)
-    ended = np.where(stays, 10**6, born + 30 + stream.child("days").below(number, 720))
-    return Batches(number, created, ended)
+    return np.where(stays, 10**6, born + 30 + stream.child("days").below(number, 720))
 
 
-def status_on(company: Company, batch: Batches, day: I64 | int) -> NDArray[np.uint8]:
+def _phase(company: Company, number: I64) -> I64:
+    """Weekday on which a batch's weeks begin."""
+    return stream_of(company, "dim_listing", "spell").child("phase").below(number, 7)
+
+
+def status_on(company: Company, number: I64, day: I64 | int) -> NDArray[np.uint8]:
     """Return the status code of each batch on a local day: spells of pauses are weeks long."""
-    stream = stream_of(company, "dim_listing", "spell")
-    number = batch.number
-    week = (day + stream.child("phase").below(number, 7)) // 7
-    spell = stream.child("kind").below(number * 8192 + week, 1000)
-    spell = np.where(number % STAPLES == 0, 999, spell)
-    code = np.where(spell < 45, PAUSED, np.where(spell < 75, SOLD_OUT, ACTIVE))
-    return np.where(day >= batch.ended, REMOVED, code).astype(np.uint8)
+    week = (day + _of_batch(_phase, np.int8, company, number)) // 7
+    kind = stream_of(company, "dim_listing", "spell").child("kind")
+    code = _SPELLS.pick(kind.bits(number * 8192 + week))
+    code[number % STAPLES == 0] = ACTIVE
+    code[day >= _of_batch(_ended, np.int32, company, number)] = REMOVED
+    return code
 
 
 def leaf_of(company: Company, number: I64) -> I64:
     """Return the category leaf (from 0) of each batch; their popularity is Zipf."""
+    return _of_batch(_leaf, np.uint8, company, number)
+
+
+def _leaf(company: Company, number: I64) -> I64:
     stream = stream_of(company, "dim_listing", "category_id")
-    rank = zipf(LEAVES).pick(stream.bits(number), stream.child("within").bits(number))
-    return _leaf_ranks(company).to_id(rank) - 1
+    return _leaf_ranks(company).to_id(zipf(LEAVES).pick(stream.bits(number))) - 1
 
 
 def category_id(leaf: I64) -> I64:
@@ -156,21 +178,24 @@ def category_id(leaf: I64) -> I64:
     return len(TOPS) + 1 + leaf
 
 
-def seller_of(company: Company, batch: Batches) -> I64:
+def seller_of(company: Company, number: I64) -> I64:
     """Return the seller of each batch: Zipf over all sellers, among those who were there."""
+    return _of_batch(_seller, np.int32, company, number)
+
+
+def _seller(company: Company, number: I64) -> I64:
     known, stream = sellers(company), stream_of(company, "dim_listing", "seller_id")
-    present = known.existing(batch.created)
+    present = known.existing(_created(company, number))
     ranks, shuffle = zipf(known.count, 80), _seller_ranks(company)
-    chosen = np.zeros_like(batch.number)
+    chosen = np.zeros_like(number)
     open_ = np.arange(len(chosen))
     for attempt in range(_SELLER_ROUNDS):
-        number, draw = batch.number[open_], stream.child(attempt)
-        rank = ranks.pick(draw.bits(number), draw.child("within").bits(number))
+        rank = ranks.pick(stream.child(attempt).bits(number[open_]))
         candidate = shuffle.to_id(rank)
         fits = candidate <= present[open_]
         chosen[open_[fits]] = candidate[fits]
         open_ = open_[~fits]
-    chosen[open_] = 1 + stream.child("any").below(batch.number[open_], present[open_])
+    chosen[open_] = 1 + stream.child("any").below(number[open_], present[open_])
     return chosen
 
 
@@ -203,15 +228,14 @@ def _category_columns(_: Company, ids: I64) -> Mapping[str, Any]:
 def _listing_columns(company: Company, ids: I64) -> Mapping[str, Any]:
     own = (ids - 1) // BATCH
     number, where = np.unique(own, return_inverse=True)
-    batch = batches(company, number)
     leaf = leaf_of(company, number)[where]
     last = int(history(company).day[-1])
     return {
         "listing_id": ids,
-        "seller_id": seller_of(company, batch)[where],
+        "seller_id": seller_of(company, number)[where],
         "category_id": category_id(leaf),
         "created_at": instants(listings(company).created(ids)),
-        "status": words(status_on(company, batch, last)[where], LISTING_STATUS),
+        "status": words(status_on(company, number, last)[where], LISTING_STATUS),
         "price_cents": price_of(company, ids, leaf),
     }
 

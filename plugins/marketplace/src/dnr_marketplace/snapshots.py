@@ -18,7 +18,7 @@ from dnr_core.synth import (
     record_batch,
     words,
 )
-from dnr_marketplace.catalogue import BATCH, batches, listings, status_on
+from dnr_marketplace.catalogue import BATCH, listings, status_on
 from dnr_marketplace.tables import LISTING_STATUS, SNAPSHOT
 
 _ROWS_A_CHUNK: Final = 250_000
@@ -54,15 +54,15 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
     days = kept.days[block * kept.days_a_chunk : (block + 1) * kept.days_a_chunk]
     low = piece * kept.listings_a_chunk
     high = min(low + kept.listings_a_chunk, listings(company).count)
-    batch = batches(company, np.arange(low // BATCH, -(-high // BATCH), dtype=np.int64))
+    batch = np.arange(low // BATCH, -(-high // BATCH), dtype=np.int64)
     # A listing is in the snapshot of the day on which it went up, and of every day after it.
     up = np.clip(listings(company).existing(company_clock(company).day_start(days + 1)), low, high)
     codes = [
-        np.repeat(status_on(company, batch, int(day)), BATCH)[: last - low]
+        np.repeat(status_on(company, batch, int(day)).astype(np.int32), BATCH)[: last - low]
         for day, last in zip(days, up.tolist(), strict=True)
     ]
     values = {
-        "ds": dates(np.repeat(days, up - low)),
+        "ds": dates(np.repeat(days.astype(np.int32), up - low)),
         "listing_id": np.concatenate([np.arange(low + 1, last + 1) for last in up.tolist()]),
         "status": words(np.concatenate(codes), LISTING_STATUS),
     }

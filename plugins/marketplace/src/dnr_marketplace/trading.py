@@ -37,8 +37,6 @@ from dnr_marketplace.catalogue import (
     DAYTIME,
     FEE_BPS,
     STAPLES,
-    Batches,
-    batches,
     leaf_of,
     listings,
     price_of,
@@ -59,6 +57,7 @@ LINES_PERMILLE: Final = (560, 220, 120, 60, 40)
 """Orders of one to five lines; 1.8 on average."""
 
 _LINES: Final = Mix.of(LINES_PERMILLE)
+_LINE_COUNTS: Final = np.arange(1, 6, dtype=np.int64)
 _QTY: Final = Mix.of((860, 105, 35))
 _DISCOUNT: Final = Mix.of((850, 80, 50, 20))
 _DISCOUNT_BPS: Final = np.array([0, 1000, 1500, 2000], dtype=np.int64)
@@ -67,7 +66,7 @@ _TAX_BPS: Final = np.array([0, 600, 725, 875, 1000], dtype=np.int64)
 _SHIPPING: Final = Mix.of((400, 180, 220, 140, 60))
 _SHIPPING_CENTS: Final = np.array([0, 399, 599, 899, 1299], dtype=np.int64)
 _COUNTRY: Final = Mix.of((700, 80, 40, 60, 40, 40, 25, 15))
-_LOW: Final = np.uint64(32)
+_SECOND, _LOW, _FOURTH = np.uint64(16), np.uint64(32), np.uint64(48)
 _BATCH_ROUNDS: Final = 3
 
 
@@ -101,40 +100,36 @@ def _buyer_columns(company: Company, ids: I64) -> Mapping[str, Any]:
 class Baskets:
     """Whose listings each order takes: its batch, how many of the batch were up, and lines."""
 
-    batch: Batches
+    batch: I64
     size: I64
     lines: I64
 
 
-def _baskets(company: Company, known: Events, happened: Happenings) -> Baskets:
-    ids, day = happened.ids, known.slots.day[happened.slot]
-    up = listings(company).existing(known.slots.starts)[happened.slot]
-    whole = np.maximum(1, up // BATCH)
+def _baskets(company: Company, known: Events, happened: Happenings, lines: I64) -> Baskets:
+    ids, day = happened.ids, happened.each(known.slots.day[happened.slots])
+    up = listings(company).existing(known.slots.starts[happened.slots])
+    whole = happened.each(np.maximum(1, up // BATCH))
     stream = stream_of(company, "fact_order", "batch")
     appeal = stream_of(company, "dim_listing", "appeal")
 
-    batch = Batches(np.zeros_like(ids), np.zeros_like(ids), np.zeros_like(ids))
+    batch = np.zeros_like(ids)
     open_ = np.arange(len(ids))
     for attempt in range(_BATCH_ROUNDS):
         draws = stream.child(attempt).bits(ids[open_])
         one, two = below(draws, whole[open_]), below(draws << _LOW, whole[open_])
-        chosen = busier(one, two, appeal.bits(np.concatenate([one, two])))
-        candidate = batches(company, chosen)
-        batch.put(open_, candidate)
-        open_ = open_[status_on(company, candidate, day[open_]) != ACTIVE]
+        chosen = busier(one, two, appeal)
+        batch[open_] = chosen
+        open_ = open_[status_on(company, chosen, day[open_]) != ACTIVE]
     # Whoever has found nothing on sale by now takes the nearest batch that always is.
-    staple = batch.number[open_] - batch.number[open_] % STAPLES
-    batch.put(open_, batches(company, staple))
-    size = np.minimum(BATCH, up)
-    lines = 1 + _LINES.pick(stream.child("lines").bits(ids)).astype(np.int64)
+    batch[open_] -= batch[open_] % STAPLES
+    size = happened.each(np.minimum(BATCH, up))
     return Baskets(batch, size, np.minimum(lines, size))
 
 
 @frozen(eq=False)
 class Items:
-    """Lines of the orders of a chunk; `order` is the position of the order in it."""
+    """Lines of the orders of a chunk, from 0, order by order."""
 
-    order: I64
     line: I64
     listing: I64
     qty: I64
@@ -142,16 +137,24 @@ class Items:
 
 
 def _items(company: Company, ids: I64, baskets: Baskets, leaf: I64) -> Items:
-    order = np.repeat(np.arange(len(ids), dtype=np.int64), baskets.lines)
-    first_row = np.cumsum(baskets.lines) - baskets.lines
-    line = np.arange(len(order), dtype=np.int64) - first_row[order]
+    lines = baskets.lines
+    ends = np.cumsum(lines)
+    line = np.arange(ends[-1], dtype=np.int64) - np.repeat(ends - lines, lines)
     stream = stream_of(company, "fact_order_item")
-    start = stream.child("listing_id").below(ids, baskets.size)
-    place = (start[order] + line) % baskets.size[order]
-    listing = baskets.batch.number[order] * BATCH + place + 1
-    draws = stream.child("qty").bits(ids[order] * BATCH + line)
-    qty = 1 + _QTY.pick(draws).astype(np.int64)
-    return Items(order, line, listing, qty, price_of(company, listing, leaf[order]))
+    place = line + np.repeat(stream.child("listing_id").below(ids, baskets.size), lines)
+    size = np.repeat(baskets.size, lines)
+    # Both are below the size: its rest, without a slow division.
+    place -= size * (place >= size)
+    listing = place + np.repeat(baskets.batch * BATCH + 1, lines)
+    qty = 1 + _QTY.pick(stream.child("qty").bits(np.repeat(ids * BATCH, lines) + line))
+    price = price_of(company, listing, np.repeat(leaf, lines))
+    return Items(line, listing, qty.astype(np.int64), price)
+
+
+def _sums(values: I64, lengths: I64) -> I64:
+    """Return the sums of stretches of these lengths, each at least 1, that follow one another."""
+    upto = np.cumsum(values)[np.cumsum(lengths) - 1]
+    return np.diff(upto, prepend=0)
 
 
 def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
@@ -160,23 +163,23 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
     ids, seconds, stream = happened.ids, happened.seconds, stream_of(company, "fact_order")
     at = instants(seconds)
 
-    present = buyers(company).existing(known.slots.starts)[happened.slot]
+    present = happened.each(buyers(company).existing(known.slots.starts[happened.slots]))
     draws = stream.child("buyer_id").bits(ids)
-    one, two = 1 + below(draws, present), 1 + below(draws << _LOW, present)
-    busyness = stream_of(company, "dim_buyer", "busyness").bits(np.concatenate([one, two]))
+    one, two = below(draws, present), below(draws << _LOW, present)
+    buyer = 1 + busier(one, two, stream_of(company, "dim_buyer", "busyness"))
 
-    baskets = _baskets(company, known, happened)
-    leaf = leaf_of(company, baskets.batch.number)
+    # One draw has 16 bits for each of four choices.
+    shared = stream.child("lines", "discount_cents", "tax_cents", "shipping_cents").bits(ids)
+    baskets = _baskets(company, known, happened, _LINE_COUNTS.take(_LINES.pick(shared)))
+    leaf = leaf_of(company, baskets.batch)
     items = _items(company, ids, baskets, leaf)
-    subtotal = np.add.reduceat(items.qty * items.price, np.cumsum(baskets.lines) - baskets.lines)
-    discount = of_bps(
-        subtotal, _DISCOUNT_BPS[_DISCOUNT.pick(stream.child("discount_cents").bits(ids))]
-    )
-    tax = of_bps(subtotal - discount, _TAX_BPS[_TAX.pick(stream.child("tax_cents").bits(ids))])
-    shipping = _SHIPPING_CENTS[_SHIPPING.pick(stream.child("shipping_cents").bits(ids))]
+    subtotal = _sums(items.qty * items.price, baskets.lines)
+    discount = of_bps(subtotal, _DISCOUNT_BPS.take(_DISCOUNT.pick(shared << _SECOND)))
+    tax = of_bps(subtotal - discount, _TAX_BPS.take(_TAX.pick(shared << _LOW)))
+    shipping = _SHIPPING_CENTS.take(_SHIPPING.pick(shared << _FOURTH))
     order = {
         "order_id": ids,
-        "buyer_id": busier(one, two, busyness),
+        "buyer_id": buyer,
         "order_time": at,
         "currency": words(np.zeros(len(ids), dtype=np.int8), (CURRENCY,)),
         "subtotal_cents": subtotal,
@@ -185,15 +188,14 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
         "discount_cents": discount,
         "loaded_at": at,
     }
-    seller = seller_of(company, baskets.batch)
     item = {
-        "order_id": ids[items.order],
+        "order_id": np.repeat(ids, baskets.lines),
         "line_id": items.line + 1,
         "listing_id": items.listing,
-        "seller_id": seller[items.order],
+        "seller_id": np.repeat(seller_of(company, baskets.batch), baskets.lines),
         "qty": items.qty,
         "item_price_cents": items.price,
-        "loaded_at": instants(seconds[items.order]),
+        "loaded_at": instants(np.repeat(seconds, baskets.lines)),
     }
     return {
         "fact_order": record_batch(ORDER, order),
@@ -212,7 +214,8 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
 
 def _captured(company: Company, known: Events, happened: Happenings) -> I64:
     """Payments follow their order by minutes and stay on its local day."""
-    day_ends = company_clock(company).day_start(known.slots.day + 1)[happened.slot]
+    days = known.slots.day[happened.slots]
+    day_ends = happened.each(company_clock(company).day_start(days + 1))
     room = np.minimum(CAPTURE_SECONDS, day_ends - happened.seconds)
     delay = stream_of(company, "fact_payment", "captured_at").below(happened.ids, room)
     return happened.seconds + delay

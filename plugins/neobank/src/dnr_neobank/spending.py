@@ -39,7 +39,7 @@ AUTH_PERMILLE: Final = (965, 24, 7, 4)
 _AUTH = Mix.of(AUTH_PERMILLE)
 _CHANNEL = MixByGroup.of([sector.channels for sector in SECTORS])
 _AMOUNT = Amounts.of([(sector.median_cents, sector.sigma_permille) for sector in SECTORS])
-_LOW: Final = np.uint64(32)
+_LOW, _LOWEST = np.uint64(32), np.uint64(48)
 
 
 def swipes(company: Company) -> Events:
@@ -58,26 +58,27 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
     ids = happened.ids
 
     # Cards that were active when the hour began; the busier of two makes some cards the daily one.
-    present = cards(company).existing(known.slots.starts)[happened.slot]
+    present = happened.each(cards(company).existing(known.slots.starts[happened.slots]))
     draws = stream.child("card_id").bits(ids)
-    one, two = 1 + below(draws, present), 1 + below(draws << _LOW, present)
-    busyness = stream_of(company, "dim_card", "busyness").bits(np.concatenate([one, two]))
-    card = busier(one, two, busyness)
+    one, two = below(draws, present), below(draws << _LOW, present)
+    card = 1 + busier(one, two, stream_of(company, "dim_card", "busyness"))
 
-    shops, merchant = popularity(company), stream.child("merchant_id")
-    rank = shops.zipf.pick(merchant.bits(ids), merchant.child("within").bits(ids))
-    mcc = shops.mcc_of_rank[rank]
-    sector = MCC_SECTOR[mcc]
+    shops = popularity(company)
+    rank = shops.zipf.pick(stream.child("merchant_id").bits(ids))
+    mcc = shops.mcc_of_rank.take(rank).astype(np.intp)
+    sector = MCC_SECTOR.take(mcc)
     at = instants(happened.seconds)
+    # One draw has bits for three columns: 32 for the amount, 16 for each of the others.
+    shared = stream.child("amount_cents", "channel", "auth_result").bits(ids)
     values = {
         "txn_id": ids,
         "card_id": card,
         "merchant_id": shops.shuffle.to_id(rank),
         "event_time": at,
-        "amount_cents": _AMOUNT.pick(stream.child("amount_cents").bits(ids), sector),
-        "interchange_bps": MCC_BPS[mcc],
-        "channel": words(_CHANNEL.pick(stream.child("channel").bits(ids), sector), CHANNELS),
-        "auth_result": words(_AUTH.pick(stream.child("auth_result").bits(ids)), AUTH_RESULTS),
+        "amount_cents": _AMOUNT.pick(shared, sector),
+        "interchange_bps": MCC_BPS.take(mcc),
+        "channel": words(_CHANNEL.pick(shared << _LOW, sector), CHANNELS),
+        "auth_result": words(_AUTH.pick(shared << _LOWEST), AUTH_RESULTS),
         "loaded_at": at,
     }
     return {"fact_card_transaction": record_batch(TRANSACTION, values)}

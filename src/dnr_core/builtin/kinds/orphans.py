@@ -114,8 +114,8 @@ def _swapped(
     or re-pointed, and only from a row that is like it in the rest of the business key. Then no
     business key comes twice.
     """
-    times = task.parent_times(key)
-    if times is None or task.event_us is None or not wanted:
+    times = task.parent_times(key) if wanted and task.event_us is not None else None
+    if times is None or task.event_us is None:
         return rows[:0], pa.nulls(0)
     column = key.columns[0]
     parent_us, known = times
