@@ -192,4 +192,4 @@ def test_the_step_up_rule_is_that_of_benjamini_and_hochberg() -> None:
     """The example of their paper: fifteen p-values, four rejected at 5 %."""
     p_values = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344]
     p_values += [0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    assert benjamini_hochberg(p_values) == 0.0095
+    assert benjamini_hochberg(p_values, 0.05) == 0.0095

@@ -8,14 +8,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from attrs import evolve
 
 from dnr_core.catalogue import Catalogue
 from dnr_core.config.settings import Settings
-from dnr_core.errors import InputError
+from dnr_core.evaluation.ledger import compared_counts
 from dnr_core.evaluation.matching import (
     GROUPS,
     Truth,
@@ -28,12 +26,10 @@ from dnr_core.evaluation.runs import Company, Job, made, recipe_of
 from dnr_core.health import measure, open_warehouse
 from dnr_core.model import Archetype, DetectedIncident, HealthResult
 from dnr_core.warehouse import read_incidents
-from dnr_core.warehouse.truth import LEDGER
 from dnr_core.workspace import read_manifest
 
 DAYS_A_QUARTER: Final = 365.25 / 4
 _NEAR_DAYS: Final = 14
-_EXACT: Final = ("key_null", "fk_failure", "fk_missing", "fk_temporal", "duplicate")
 
 
 def observe_made(
@@ -89,7 +85,7 @@ def observe(company: Company) -> dict[str, Any]:
             _detected(incident, at, match.false, match.repeats, sizes, least)
             for at, incident in enumerate(health.incidents)
         ],
-        "rates": _rates(health, archetype, catalogue, company.meta / LEDGER),
+        "rates": compared_counts(health, archetype, company),
         "column_days_tested": health.column_days_tested,
         "false_flags_expected": health.false_flags_expected,
         "rows_a_day": {name: median(rows.values()) for name, rows in sorted(sizes.items()) if rows},
@@ -188,59 +184,3 @@ def _detected(
         "promised": rows >= least,
         "verdict": verdict,
     }
-
-
-def _rates(
-    health: HealthResult, archetype: Archetype, catalogue: Catalogue, ledger: Path
-) -> list[dict[str, Any]]:
-    """Return, by fact table, column and metric, the rows that health and the ledger count."""
-    told = _ledger_counts(ledger, catalogue)
-    found: list[dict[str, Any]] = []
-    for row in health.totals.to_pylist():
-        table, column, metric = row["table"], row["column"], row["metric"]
-        if row["scope"] != "history" or metric not in _EXACT:
-            continue
-        # Broken keys are counted by table: a composite key is broken in one of its columns.
-        if column and metric != "key_null":
-            continue
-        if table not in {t.name for t in archetype.schema.facts}:
-            continue
-        found.append(
-            {
-                "table": table,
-                "column": column,
-                "metric": metric,
-                "measured": row["numerator"],
-                "ledger": told.get((table, column, metric), 0),
-                "rows": row["denominator"],
-            }
-        )
-    return found
-
-
-def _ledger_counts(path: Path, catalogue: Catalogue) -> dict[tuple[str, str, str], int]:
-    """Count different rows of the ledger by table, column ("" for all) and metric."""
-    try:
-        ledger = pq.read_table(path, columns=["table", "part", "row", "column", "kind", "subkind"])
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    metrics = {name: kind.metric for name, kind in catalogue.defect_kinds.items()}
-    kinds = ledger["kind"].combine_chunks().dictionary_encode()
-    by_code = pa.array([metrics.get(name) for name in kinds.dictionary.to_pylist()], pa.string())
-    ledger = ledger.append_column("metric", by_code.take(kinds.indices))
-    counts: dict[tuple[str, str, str], int] = {}
-    for whole, names in (
-        (ledger, ("table", "metric")),
-        (ledger, ("table", "metric", "column")),
-        (ledger.filter(pc.equal(ledger["metric"], "fk_failure")), ("table", "subkind")),
-    ):
-        each = whole.group_by([*names, "part", "row"]).aggregate([])
-        for row in each.group_by(list(names)).aggregate([([], "count_all")]).to_pylist():
-            if "subkind" in names:
-                key = (row["table"], "", f"fk_{row['subkind']}")
-            else:
-                key = (row["table"], row.get("column", ""), row["metric"] or "")
-            if "column" in names and not row["column"]:
-                continue
-            counts[key] = row["count_all"]
-    return counts

@@ -88,7 +88,7 @@ def pulled_in(values: Sequence[float], middles: Sequence[float]) -> list[float]:
     ]
 
 
-def find_shifts(values: Sequence[float], middles: Sequence[float]) -> list[Shift]:
+def find_shifts(values: Sequence[float], middles: Sequence[float], chance: float) -> list[Shift]:
     """Return where the mean of a series changes for good, in order of place.
 
     Binary segmentation: the series is cut where the means of both sides differ most, if they do
@@ -98,16 +98,15 @@ def find_shifts(values: Sequence[float], middles: Sequence[float]) -> list[Shift
     Args:
         values: weekday pattern and days that stand out taken out.
         middles: the running median, which holds the noise apart from the level.
+        chance: variance of a value by the draw of its rows alone; no level is known better.
     """
     if len(values) < 2 * LEAST_SEGMENT:
         return []
     residuals = [value - middle for value, middle in zip(values, middles, strict=True)]
     whole = sum(r * r for r in residuals)
-    if whole <= 0:
-        return _jumps(values)
-    near = sum(a * b for a, b in pairwise(residuals)) / whole
+    near = sum(a * b for a, b in pairwise(residuals)) / whole if whole > 0 else 0.0
     memory = min(max(near, 0.0), MOST_MEMORY)
-    variance = whole / len(residuals) * (1 + memory) / (1 - memory)
+    variance = max(chance, whole / len(residuals)) * (1 + memory) / (1 - memory)
     sums = [0.0, *accumulate(values)]
     found: list[Shift] = []
     parts = [(0, len(values))]
@@ -131,15 +130,6 @@ def _best_cut(sums: Sequence[float], low: int, high: int, variance: float) -> Sh
     return best
 
 
-def _jumps(values: Sequence[float]) -> list[Shift]:
-    """Return where a series without any noise changes."""
-    return [
-        Shift(place, SHIFT_Z if values[place] > values[place - 1] else -SHIFT_Z)
-        for place in range(LEAST_SEGMENT, len(values) - LEAST_SEGMENT + 1)
-        if values[place] != values[place - 1]
-    ]
-
-
 def segments(length: int, shifts: Sequence[Shift]) -> list[tuple[int, int]]:
     """Return the stretches between shifts, as places from (included) to (left out)."""
     ends = [0, *(shift.place for shift in shifts), length]
@@ -154,14 +144,14 @@ class Level:
     shifts: list[Shift]
 
     @classmethod
-    def of(cls, days: Sequence[int], values: Sequence[float]) -> Level:
-        """Find weekdays and shifts of a series by day."""
+    def of(cls, days: Sequence[int], values: Sequence[float], chance: float) -> Level:
+        """Find weekdays and shifts of a series by day; `chance` is as for `find_shifts`."""
         groups = weekday_groups(days)
         middles = running_medians(days, values)
         pattern = weekday_medians(groups, [v - m for v, m in zip(values, middles, strict=True)])
         even = [value - pattern[group] for value, group in zip(values, groups, strict=True)]
         middles = running_medians(days, even)
-        return cls(groups, find_shifts(pulled_in(even, middles), middles))
+        return cls(groups, find_shifts(pulled_in(even, middles), middles, chance))
 
 
 def near(days: Sequence[int], low: int, high: int, day: int) -> tuple[int, int]:

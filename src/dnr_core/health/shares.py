@@ -26,6 +26,7 @@ WORTH_SUMMING: Final = 1.5
 """Below so many standard deviations the normal curve will do."""
 MOST_EVENTS: Final = 5_000
 """Up to so many events a tail is summed; of more the normal curve is right."""
+LEAST_SHARE: Final = 1e-9
 ROUNDS: Final = 2
 MOST_RATIO: Final = 4.0
 """Shares so many times the usual one's are no noisier, for the noise is known near the usual."""
@@ -124,7 +125,8 @@ def _fitted(series: Series) -> _Fit | None:
     if not days:
         return None
     angles = [stable_angle(k, n) for k, n in zip(events, rows, strict=True)]
-    level = Level.of(days, angles)
+    # The variance of Anscombe's angle is 1 / (4 n + 2), whatever the share.
+    level = Level.of(days, angles, median(1 / (4 * n + 2) for n in rows))
     stretches = segments(len(days), level.shifts)
     # First guess: the angle's own medians. Then the sound days are known, and pooled.
     usual = _median_shares(angles, stretches)
@@ -195,14 +197,14 @@ def _median_shares(angles: Sequence[float], stretches: Sequence[tuple[int, int]]
     found: list[float] = []
     for low, high in stretches:
         middle = median(angles[low:high])
-        found += [max(0.0, sin(middle)) ** 2] * (high - low)
+        found += [max(LEAST_SHARE, sin(middle) ** 2)] * (high - low)
     return found
 
 
 def _scores(angles: Sequence[float], rows: Sequence[int], usual: Sequence[float]) -> list[float]:
     """Return distances from usual in standard deviations of a binomial."""
     return [
-        2 * sqrt(n + 0.75) * (angle - asin(sqrt(share)))
+        2 * sqrt(n + 0.75) * (angle - stable_angle(n * share, n))
         for angle, n, share in zip(angles, rows, usual, strict=True)
     ]
 
