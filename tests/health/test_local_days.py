@@ -99,3 +99,20 @@ def test_a_wrong_zone_is_refused() -> None:
     """A zone that does not exist is named in the error."""
     with pytest.raises(ConfigError, match="'Mars/Olympus' is no time zone"):
         LocalClock.over("Mars/Olympus", Dialect("duckdb"), 0, 1)
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_times_stored_in_a_zone_are_turned_into_instants(zone: str) -> None:
+    """Naive times of a zone's clock become the seconds that Python gives, both switches included."""
+    walls = [FIRST + timedelta(minutes=30 * step) for step in range(3, 700_000, 211)]
+    connection = ibis.duckdb.connect()
+    connection.raw_sql("CREATE TABLE moments (moment TIMESTAMP)")
+    connection.con.executemany("INSERT INTO moments VALUES (?)", [(wall,) for wall in walls])
+    table = connection.table("moments")
+    ends = seconds_of(FIRST) - 90_000, seconds_of(walls[-1]) + 90_000
+    clock = LocalClock.over("UTC", Dialect("duckdb"), *ends, stored_tz=zone)
+    rows = fetch(connection, table.select(table.moment, s=clock.seconds(table.moment)))
+    connection.disconnect()
+    for wall, seconds in rows:
+        expected = wall.replace(tzinfo=ZoneInfo(zone)).timestamp()
+        assert seconds == expected, wall

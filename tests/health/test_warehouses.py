@@ -326,3 +326,22 @@ def test_a_table_and_a_key_may_have_limits_of_their_own(database: Callable[[str]
         health = measure(warehouse, settings, as_of=AS_OF)
     found = {v.column: (v.slo, v.passed) for v in health.slos if v.kind == "fk_orphan_pct"}
     assert found == {"": (50.0, True), "customer": (10.0, False)}
+
+
+def test_times_stored_without_a_zone_are_read_as_the_schema_says(
+    database: Callable[[str], str],
+) -> None:
+    """UTC unless `stored_tz` names a zone; which of the two it was stands in the notes."""
+    url, zone = database(ORDERS), "America/New_York"
+    local = evolve(shop(), tz=zone, stored_tz=zone)
+    with open_warehouse(url, local) as warehouse:
+        health = measure(warehouse, QUICK)
+    # The last order was placed at 23:00 on 20 June by the clock on the wall.
+    assert health.as_of == datetime(2024, 6, 21, 4, tzinfo=UTC)
+    days = {r["day"]: r["numerator"] for r in health.measures.to_pylist() if r["metric"] == "rows"}
+    assert set(days.values()) == {10, 24}
+    assert f"times without a zone are read as {zone}: orders.placed, orders.loaded" in health.notes
+    with open_warehouse(url, evolve(shop(), tz=zone)) as warehouse:
+        health = measure(warehouse, QUICK)
+    assert health.as_of == datetime(2024, 6, 21, 4, tzinfo=UTC)
+    assert any("read as UTC" in note for note in health.notes)

@@ -21,6 +21,7 @@ Feature = Literal[
     "read_only",
     "declared_keys",
     "deep_queries",
+    "bit_sets",
 ]
 """What dnr would use of a backend if it were there."""
 
@@ -44,19 +45,24 @@ TESTED: Final = ("duckdb", "postgres", "sqlite", "pyspark", "polars", "datafusio
 _COUNTED: Final = "rows are counted by day and lag, and the quantile is read off the counts"
 _NO_SCRATCH: Final = Gap(
     "temporary_tables",
-    "a temporary table would be a write",
+    "a read-only session refuses a temporary table",
     "each query says the whole of it again, which takes longer and gives the same",
 )
 _ONE_BY_ONE: Final = "each quantile is asked for by itself"
+_NO_BITS: Final = Gap(
+    "bit_sets",
+    "no common function counts the bits of a number or joins them over a group",
+    "a snapshot's keys are grouped as any other's, which takes more memory and gives the same",
+)
 _NO_KEYS: Final = Gap(
     "declared_keys", "nothing declares a key here", "keys are guessed from names and data"
 )
 
 GAPS: Final[Mapping[str, tuple[Gap, ...]]] = {
     "duckdb": (),
-    "postgres": (_NO_SCRATCH,),
+    "postgres": (_NO_SCRATCH, _NO_BITS),
     "sqlite": (
-        _NO_SCRATCH,
+        _NO_BITS,
         Gap("quantiles", "SQLite has no function for quantiles", _COUNTED),
         Gap("quantile_list", "SQLite has no function for quantiles", _COUNTED),
         Gap(
@@ -76,7 +82,7 @@ GAPS: Final[Mapping[str, tuple[Gap, ...]]] = {
         ),
     ),
     "pyspark": (
-        _NO_SCRATCH,
+        _NO_BITS,
         _NO_KEYS,
         Gap("quantile_list", "Ibis fails to compile a list of quantiles", _ONE_BY_ONE),
         Gap(
@@ -87,7 +93,7 @@ GAPS: Final[Mapping[str, tuple[Gap, ...]]] = {
         ),
     ),
     "polars": (
-        _NO_SCRATCH,
+        _NO_BITS,
         _NO_KEYS,
         Gap("quantile_list", "Ibis has no list of quantiles on Polars", _ONE_BY_ONE),
         Gap(
@@ -98,7 +104,7 @@ GAPS: Final[Mapping[str, tuple[Gap, ...]]] = {
         ),
     ),
     "datafusion": (
-        _NO_SCRATCH,
+        _NO_BITS,
         _NO_KEYS,
         Gap("quantiles", "Ibis has no exact quantile on DataFusion", _COUNTED),
         Gap("quantile_list", "Ibis has no exact quantile on DataFusion", _COUNTED),
@@ -112,6 +118,7 @@ GAPS: Final[Mapping[str, tuple[Gap, ...]]] = {
 
 _UNKNOWN: Final = (
     _NO_SCRATCH,
+    _NO_BITS,
     _NO_KEYS,
     Gap("quantile_list", "not every backend takes a list of quantiles", _ONE_BY_ONE),
     Gap(

@@ -12,6 +12,7 @@ from dnr_core.errors import InputError, WarehouseError
 from dnr_core.health.dialect import Dialect, fetch
 from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Location, Opened, masked, open_location
+from dnr_core.health.scratch import keep
 from dnr_core.model.archetype import Archetype
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ColumnType, Table
@@ -165,18 +166,16 @@ class Warehouse:
         """Return the expression's rows, kept in memory where the backend can do so.
 
         `key` names what the expression is; asking again gives the same table. What is read
-        stays as it is: DuckDB's temporary tables live beside a read-only database.
+        stays as it is: temporary tables live beside a read-only database.
         """
         if not self._keeps_scratch:
             return expression
         if key not in self._scratch:
             name = f"dnr_scratch_{len(self._scratch)}"
-            sql = self.connection.compile(expression)
             try:
-                self.connection.raw_sql(f'CREATE TEMP TABLE "{name}" AS {sql}')
+                self._scratch[key] = keep(self.connection, name, expression)
             except Exception as error:
                 raise self.fault(error) from error
-            self._scratch[key] = self.connection.table(name, database=("temp", "main"))
         return self._scratch[key]
 
     @property
@@ -211,7 +210,11 @@ class Warehouse:
                 continue
             faults += self._column_faults(table, physical)
             present = [c for c in table.column_names if c in physical.columns]
-            self._tables[table.name] = physical.select(*present) if present else physical
+            chosen = physical.select(*present) if present else physical
+            if self._opened.files is None and (why := self._refused(chosen)):
+                self.absent[table.name] = f"table {table.name!r} cannot be read: {why}"
+                continue
+            self._tables[table.name] = chosen
         if self.made and self.absent:
             faults = [*self.absent.values(), *faults]
         if faults:
@@ -254,6 +257,14 @@ class Warehouse:
                     + f"; there are {', '.join(sorted(known)[:12]) or 'none'}"
                 )
             return None
+
+    def _refused(self, table: ir.Table) -> str:
+        """Say why not one row may be read: a right that is missing, a view that is broken."""
+        try:
+            fetch(self.connection, table.limit(0))
+        except Exception as error:  # noqa: BLE001 - each backend has its own
+            return (str(error).strip() or type(error).__name__).splitlines()[0]
+        return ""
 
     def _column_faults(self, table: Table, physical: ir.Table) -> list[str]:
         faults: list[str] = []

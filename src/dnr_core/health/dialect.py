@@ -108,6 +108,12 @@ class Dialect:
             return _date_part(ibis.literal("epoch"), micros).floor().cast("int64")
         return instant.truncate("s").epoch_seconds().cast("int64")
 
+    def names_zone(self, instant: Any) -> Any:
+        """On SQLite, whether a time's text ends in its offset; None where its type would say so."""
+        if self.name != "sqlite":
+            return None
+        return _ltrim(_substr(instant, 20, 40), ibis.literal(".0123456789")) != ""
+
     def month_of_seconds(self, local_seconds: Any) -> Any:
         """`12 * year + month - 1` of seconds since 1970 on the local clock.
 
@@ -140,10 +146,15 @@ def fetch(connection: Any, expression: Any) -> list[tuple[Any, ...]]:
     if connection.name == "polars":
         # Ibis compiles to a lazy frame here, not to SQL.
         return _rows(connection.compile(expression).collect().to_arrow())
+    return fetch_sql(connection, sql_to_run(connection, expression))
+
+
+def sql_to_run(connection: Any, expression: Any) -> str:
+    """Compile an expression to what the backend can parse."""
     if lacks(connection.name, "deep_queries"):
         tree = unnested(connection.compiler.to_sqlglot(expression))
-        return fetch_sql(connection, tree.sql(dialect=connection.dialect))
-    return fetch_sql(connection, connection.compile(expression))
+        return str(tree.sql(dialect=connection.dialect))
+    return str(connection.compile(expression))
 
 
 def unnested(tree: Any) -> Any:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import yaml
 
 from dnr_core.health.guess import DECLARED, KeyGuess, MoneyGuess, TableGuess, guess
-from dnr_core.health.introspect import describe
+from dnr_core.health.introspect import Described, describe
+from dnr_core.health.local_time import is_naive
 from dnr_core.health.location import open_location
 
 
@@ -37,6 +38,7 @@ def draft_schema(url: str | Path) -> str:
         f"name: {_scalar(name)}",
         f"title: {_scalar(name.replace('_', ' ').title())}",
         "tz: UTC  # your business time zone, such as America/New_York: days are local days",
+        *_stored(described),
         "currency: USD",
         "",
         "tables:",
@@ -49,6 +51,19 @@ def draft_schema(url: str | Path) -> str:
     for label, why in described.unreadable.items():
         lines.append(f"# The table {label} cannot be read: {_comment(why)}")
     return "\n".join(lines) + "\n"
+
+
+def _stored(described: Described) -> list[str]:
+    naive = [
+        f"{found.name}.{column}"
+        for found in described.tables
+        for column, kind in found.columns.items()
+        if kind == "timestamp" and is_naive(found.table[column])
+    ]
+    if not naive:
+        return []
+    some = f"{_comment(', '.join(naive[:3]))}{', ...' if len(naive) > 3 else ''}"
+    return [f"stored_tz: UTC  # zone of the {len(naive)} times stored without one ({some})"]
 
 
 def _name_of(url: str) -> str:

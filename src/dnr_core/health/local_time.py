@@ -8,6 +8,7 @@ second is added by a CASE over the zone's transitions, and the rest is integer d
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import pairwise
 from typing import Any, Final
 
 import ibis
@@ -76,6 +77,27 @@ def transitions(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], .
     return tuple(found)
 
 
+def wall_offsets(zone: tzinfo, first: int, last: int) -> tuple[tuple[int, int], ...]:
+    """Return `(from second on the zone's clock, offset)`, to turn its clock back into UTC.
+
+    An hour that the clock shows twice is taken for the first of the two, as Python's `fold=0`; one
+    that it leaves out has the offset before it.
+    """
+    found = transitions(zone, first - SECONDS_PER_DAY, last + SECONDS_PER_DAY)
+    walls = [found[0]]
+    for (_, before), (second, after) in pairwise(found):
+        walls.append((second + max(before, after), after))
+    return tuple(walls)
+
+
+def utc_of_wall(seconds: int, walls: tuple[tuple[int, int], ...]) -> int:
+    """Seconds since 1970 in UTC of seconds on a zone's clock."""
+    offset = walls[0][1]
+    for start, after in walls[1:]:
+        offset = after if seconds >= start else offset
+    return seconds - offset
+
+
 @frozen
 class LocalClock:
     """Turns timestamp columns into integer columns in the business zone.
@@ -87,27 +109,31 @@ class LocalClock:
     tz: str
     dialect: Dialect
     offsets: tuple[tuple[int, int], ...]
+    stored: tuple[tuple[int, int], ...] = ()
+    """Wall offsets of the zone in which times without a zone are stored; empty for UTC."""
 
     @classmethod
-    def over(cls, tz: str, dialect: Dialect, first: int, last: int) -> LocalClock:
+    def over(
+        cls, tz: str, dialect: Dialect, first: int, last: int, stored_tz: str | None = None
+    ) -> LocalClock:
         """Make a clock that is right for instants between two seconds since 1970."""
-        return cls(tz, dialect, transitions(zone_of(tz), first, last))
+        stored = wall_offsets(zone_of(stored_tz), first, last) if stored_tz else ()
+        return cls(tz, dialect, transitions(zone_of(tz), first, last), stored)
 
     def seconds(self, instant: Any) -> Any:
         """Whole seconds since 1970 in UTC."""
-        return self.dialect.epoch_seconds(instant)
+        seconds = self.dialect.epoch_seconds(instant)
+        if not self.stored or not is_naive(instant):
+            return seconds
+        shift = _stepped(seconds, self.stored)
+        named = self.dialect.names_zone(instant)
+        if named is not None:
+            shift = ibis.ifelse(named, ibis.literal(0, "int64"), shift)
+        return seconds - shift
 
     def local_seconds(self, seconds: Any) -> Any:
         """Seconds since 1970 on the local clock, of a column of seconds in UTC."""
-        # Compared from the newest down: most rows of a growing table are recent.
-        branches = [
-            (seconds >= start, ibis.literal(offset, "int64"))
-            for start, offset in reversed(self.offsets[1:])
-        ]
-        first = ibis.literal(self.offsets[0][1], "int64")
-        if not branches:
-            return seconds + first
-        return seconds + ibis.cases(*branches, else_=first)
+        return seconds + _stepped(seconds, self.offsets)
 
     def day_of_seconds(self, seconds: Any) -> Any:
         """Local day, in days since 1970, of a column of seconds in UTC."""
@@ -136,6 +162,22 @@ class LocalClock:
         if instant.type().is_date():
             return self.dialect.month_of_seconds(seconds)
         return self.dialect.month_of_seconds(self.local_seconds(seconds))
+
+
+def is_naive(instant: Any) -> bool:
+    """True for a timestamp without a time zone; False for an instant and for a date."""
+    kind = instant.type()
+    return bool(kind.is_timestamp() and kind.timezone is None)
+
+
+def _stepped(seconds: Any, steps: tuple[tuple[int, int], ...]) -> Any:
+    """The offset that holds at each second."""
+    # Compared from the newest down: most rows of a growing table are recent.
+    branches = [
+        (seconds >= start, ibis.literal(offset, "int64")) for start, offset in reversed(steps[1:])
+    ]
+    first = ibis.literal(steps[0][1], "int64")
+    return ibis.cases(*branches, else_=first) if branches else first
 
 
 def month_number(day: date) -> int:

@@ -135,7 +135,10 @@ def _open_sqlite(path: Path) -> Opened:
         ) from None
     connection = ibis.sqlite.from_connection(raw)
     return Opened(
-        connection, Dialect("sqlite"), masked(path), close=_closing(connection.disconnect)
+        connection,
+        Dialect("sqlite", keeps_scratch=True),
+        masked(path),
+        close=_closing(connection.disconnect),
     )
 
 
@@ -203,7 +206,8 @@ def _open_spark(url: str, master: str | None, database: str) -> Opened:
     except Exception as error:  # noqa: BLE001 - py4j's errors, and those of Java below it
         raise _unreachable(url, error) from None
     close = _closing(lambda: stop_spark(connection))
-    return Opened(connection, Dialect("pyspark"), masked(url), close=close)
+    dialect = Dialect("pyspark", keeps_scratch=True)
+    return Opened(connection, dialect, masked(url), close=close)
 
 
 def _not_installed(engine: str) -> WarehouseError:
@@ -260,8 +264,8 @@ def _open_postgres(url: str) -> Opened:
         connection = ibis.postgres.connect(
             host=unquote(parts.hostname) if parts.hostname else extra.pop("host", None),
             port=parts.port or 5432,
-            user=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
+            user=unquote(parts.username) if parts.username else extra.pop("user", None),
+            password=unquote(parts.password) if parts.password else extra.pop("password", None),
             database=database or None,
             options=options.strip(),
             connect_timeout=int(extra.pop("connect_timeout", 10)),
@@ -287,9 +291,12 @@ def _quoted(identifier: str) -> str:
 def _unreachable(url: str, error: Exception) -> WarehouseError:
     parts = urlsplit(url)
     message = " ".join(str(error).split()) or type(error).__name__
-    for secret in {parts.password, unquote(parts.password or "")} - {None, ""}:
-        message = message.replace(str(secret), "***")
     message = message.replace(url, masked(url))
+    told = {
+        value for values in parse_qs(parts.query).values() for value in values if len(value) > 3
+    }
+    for secret in {parts.password, unquote(parts.password or ""), *told} - {None, ""}:
+        message = message.replace(str(secret), "***")
     return WarehouseError(
         f"cannot reach {masked(url)}: {message}",
         hint="check host, port, database, user and password, and that its driver is installed",
@@ -307,7 +314,7 @@ def _open_folder(engine: str, folder: Path, shown: str, *, made: bool) -> Opened
         if isinstance(error, DnrError):
             raise
         raise _unreachable(shown, error) from None
-    dialect = Dialect(engine, keeps_scratch=engine == "duckdb")
+    dialect = Dialect(engine, keeps_scratch=True)
     close = _closing(
         connection.disconnect if engine != "pyspark" else lambda: stop_spark(connection)
     )

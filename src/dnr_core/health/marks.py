@@ -208,6 +208,8 @@ def frame(
     kept = {name: rows[name] for name in ("day", "event_s", "loaded_s")}
     kept |= {f"marks_{word}": rows[f"marks_{word}"] for word in range(layout.words)}
     kept |= {f"amount_{place}": rows[f"amount_{place}"] for place in range(len(judged.reaches))}
+    # The other keys, which name a row whose business key has a null.
+    kept |= {f"own_{c}": rows[f"own_{c}"] for c in _kept(table) if c not in table.business_key}
     kept |= {f"key_{place}": rows[f"own_{c}"] for place, c in enumerate(table.business_key)}
     return Frame(
         table,

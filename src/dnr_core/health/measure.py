@@ -24,13 +24,16 @@ from dnr_core.health.local_time import (
     date_of,
     day_number,
     instant_of,
+    is_naive,
     offset_at,
     seconds_of,
+    utc_of_wall,
+    wall_offsets,
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
 from dnr_core.health.proof import proofs
 from dnr_core.health.slo import Limits, verdicts
-from dnr_core.health.times import event_columns
+from dnr_core.health.times import event_columns, naive_columns
 from dnr_core.model.health import HealthResult, NotMeasured
 from dnr_core.model.schema import Table
 from dnr_core.progress import Progress, Silent
@@ -93,7 +96,11 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
     as_of = as_of.astimezone(UTC)
     end = seconds_of(as_of)
     clock = LocalClock.over(
-        tz, warehouse.dialect, min(first, end) - 86_400, max(last, end) + 86_400
+        tz,
+        warehouse.dialect,
+        min(first, end) - 86_400,
+        max(last, end) + 86_400,
+        archetype.stored_tz,
     )
     return Setup(clock, limits, tz, as_of)
 
@@ -109,6 +116,8 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
     """Earliest and latest plausible second of any time, and the latest event of a fact table."""
     first, last = PLAUSIBLE_TO, PLAUSIBLE_FROM
     last_event: int | None = None
+    stored = warehouse.archetype.stored_tz
+    walls = wall_offsets(zone_of(stored), PLAUSIBLE_FROM, PLAUSIBLE_TO) if stored else ()
     for table in _present(warehouse):
         columns = _times(warehouse, table)
         if not columns:
@@ -120,6 +129,8 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
             low, high = row[2 * place], row[2 * place + 1]
             if low is None:
                 continue
+            if walls and is_naive(source[name]):
+                low, high = utc_of_wall(int(low), walls), utc_of_wall(int(high), walls)
             first, last = min(first, int(low)), max(last, int(high))
             if name in own:
                 last_event = max(int(high), last_event if last_event is not None else int(high))
@@ -241,7 +252,12 @@ def measure(
         guardrails=checks,
         not_measured=tuple(missing),
         proofs=shown,
-        notes=tuple(filter(None, [note, *_notes(tables, span), *told(warehouse.dialect.name)])),
+        notes=tuple(
+            filter(
+                None,
+                [note, *_notes(tables, span), _read_as(warehouse), *told(warehouse.dialect.name)],
+            )
+        ),
         column_days_tested=spikes.tested,
         false_flags_expected=round(spikes.false_flags, 2),
         revenue_monthly_median_cents=usual,
@@ -279,6 +295,16 @@ def _silent_tables(counted: list[Counts]) -> list[NotMeasured]:
             why = "no row has a time that can be used, so there are no figures by day"
             found.append(NotMeasured(table.name, "", "rows", why))
     return found
+
+
+def _read_as(warehouse: Warehouse) -> str:
+    """Say how times without a zone are read; of a made company it is settled."""
+    naive = () if warehouse.made else naive_columns(warehouse)
+    if not naive:
+        return ""
+    more = f" and {len(naive) - 3} more" if len(naive) > 3 else ""
+    zone = warehouse.archetype.stored_tz or "UTC"
+    return f"times without a zone are read as {zone}: {', '.join(naive[:3])}{more}"
 
 
 def _notes(tables: list[Measured], span: Span) -> list[str]:

@@ -58,6 +58,8 @@ def _suspects(warehouse: Warehouse, table: Table, rows: ir.Table, names: list[st
     others = [n for n in names if n not in dates]
     if table.kind != "snapshot" or len(dates) != 1 or not others or not warehouse.keeps:
         return rows
+    if warehouse.dialect.lacks("bit_sets"):
+        return rows
     day = warehouse.dialect.day_of_date(rows[dates[0]])
     low, high = warehouse.rows(rows.agg(low=day.min(), high=day.max()))[0]
     if low is None or high - low >= _DAY_BITS * _DAY_WORDS:

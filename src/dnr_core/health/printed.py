@@ -21,7 +21,7 @@ def sql_of(warehouse: Warehouse, expression: Any) -> str:
     dialect = warehouse.dialect.sql_name
     deep = warehouse.dialect.lacks("deep_queries")
     if warehouse.folder is None and dialect == warehouse.dialect.name and not deep:
-        return str(connection.compile(expression, pretty=True))
+        return _in_zone(dialect) + str(connection.compile(expression, pretty=True))
     if dialect == warehouse.dialect.name:
         # What Ibis compiles to, before it is text: parsing the text again would cost as much.
         tree = connection.compiler.to_sqlglot(expression)
@@ -32,7 +32,12 @@ def sql_of(warehouse: Warehouse, expression: Any) -> str:
             _read_file(node, warehouse.patterns[node.name], dialect)
     tree = unnested(tree) if deep else tree
     sql_dialect = {"pyspark": "spark"}.get(dialect) or getattr(connection, "dialect", dialect)
-    return str(tree.sql(dialect=sql_dialect, pretty=True, copy=False))
+    return _in_zone(dialect) + str(tree.sql(dialect=sql_dialect, pretty=True, copy=False))
+
+
+def _in_zone(dialect: str) -> str:
+    """Say where the session's zone decides what a time without a zone means."""
+    return "-- first: SET TIME ZONE 'UTC'\n" if dialect == "pyspark" else ""
 
 
 def _read_file(node: sge.Table, pattern: str, dialect: str) -> None:

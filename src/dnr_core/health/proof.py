@@ -7,12 +7,14 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts
+from dnr_core.health.dialect import Dialect
+from dnr_core.health.examples import examples_of, named, other_columns
 from dnr_core.health.lag import SHARES
 from dnr_core.health.local_time import LocalClock, day_number
 from dnr_core.health.longform import Measured, Span, share_metrics
@@ -64,24 +66,30 @@ def proof(
     asked: Question,
     examples: int,
     sample: ir.Table | None = None,
+    *,
+    whole_keys: bool = False,
 ) -> Proof:
     """Return the SQL of one figure, and up to `examples` keys of affected rows, latest first.
 
     `sample` are the affected rows where they are at hand, as the printed query would find them.
+    `whole_keys` says that no row has a null in its business key, so that it names every row.
     """
+    complete = whole_keys or asked.metric == "duplicate"
+    others = None if complete else other_columns(asked.table)
     with warehouse.whole_queries():
-        figure, affected = _expressions(warehouse, clock, limits, asked)
+        printed = evolve(clock, dialect=Dialect(warehouse.dialect.sql_name))
+        figure, affected = _expressions(warehouse, printed, limits, asked)
         sql = sql_of(warehouse, figure)
         keys_sql = None
         keys: tuple[Mapping[str, Any], ...] = ()
         if affected is not None and asked.table.business_key and examples:
-            named = _examples(asked.table, affected, examples)
-            keys_sql = sql_of(warehouse, named)
-            at_hand = named if sample is None else _examples(asked.table, sample, examples)
-            keys = tuple(
-                {n: _shown(v) for n, v in zip(asked.table.business_key, row, strict=True)}
-                for row in warehouse.rows(at_hand)
-            )
+            keys_sql = sql_of(warehouse, examples_of(asked.table, affected, examples, others))
+            if sample is None and printed.dialect.name != warehouse.dialect.name:
+                # What is printed is another backend's, which this one cannot run.
+                affected = _expressions(warehouse, clock, limits, asked)[1]
+            at_hand = affected if sample is None else sample
+            rows = warehouse.dicts(examples_of(asked.table, at_hand, examples, others))
+            keys = tuple(named(asked.table, row) for row in rows)
     return Proof(asked.table.name, asked.column, asked.metric, sql, keys_sql, keys)
 
 
@@ -113,10 +121,11 @@ def proofs(
         at_hand = marked and examples and warehouse.keeps
         late = limits.of_table(measured.name, "p95_ingest_lag_min")
         recent = _recent(warehouse, counts, span, late) if at_hand else None
+        whole = not counts.tally.any_of(counts.layout.bit("unkeyed")).any()
         for column, metric in wanted:
             asked = Question(counts.frame.table, metric, column, span.window, span.last)
             sample = _sample(counts, recent, column, metric, span)
-            found.append(proof(warehouse, clock, limits, asked, examples, sample))
+            found.append(proof(warehouse, clock, limits, asked, examples, sample, whole_keys=whole))
     return tuple(found)
 
 
@@ -128,8 +137,10 @@ def _recent(warehouse: Warehouse, counts: Counts, span: Span, late: float) -> ir
     names = tuple(f"own_{name}" for name in frame.table.business_key)
     rows = frame.rows.filter(frame.rows.day.between(span.window, span.last))
     rows = rows.select(
+        *(f"own_{name}" for name in other_columns(frame.table)),
+        "event_s",
+        "loaded_s",
         **{n: rows[c] for n, c in zip(names, frame.key_columns, strict=True)},
-        event_s=rows.event_s,
         marks=rows.marks_0,
     )
     kinds = ("null", "missing", "temporal", "late")
@@ -188,7 +199,8 @@ def _plain_rows(warehouse: Warehouse, clock: LocalClock, late: float, asked: Que
         source = warehouse.table(table.name)
         names = (asked.column,) if asked.column else table.required_keys
         extra = {"affected": any_of([source[name].isnull() for name in names]), "measured": yes}
-    base = timed(warehouse, table, clock, own=table.business_key, extra=extra, with_day=False)
+    own = (*table.business_key, *other_columns(table))
+    base = timed(warehouse, table, clock, own=own, extra=extra, with_day=False)
     rows = _on_days(base, base.rows, asked, clock)
     if asked.metric == "late":
         lag = rows.loaded_s - rows.event_s
@@ -217,11 +229,13 @@ def _key_rows(warehouse: Warehouse, clock: LocalClock, asked: Question) -> ir.Ta
         if key.label in labels
     ]
     no = ibis.literal(value=False)
-    kept = {f"own_{name}": rows[f"own_{name}"] for name in asked.table.business_key}
+    names = (*asked.table.business_key, *other_columns(asked.table))
+    kept = {f"own_{name}": rows[f"own_{name}"] for name in names}
     rows = _on_days(judged.base, rows, asked, clock)
     return rows.select(
+        "event_s",
+        "loaded_s",
         **kept,
-        event_s=rows.event_s,
         affected=any_of(found).coalesce(no) if found else no,
         measured=any_of(whole) if whole else no,
     )
@@ -302,22 +316,6 @@ def _copies_figure(
     figure = figure.select(numerator=figure.copied - figure.kept, denominator=figure.denominator)
     affected = inside.select(**{name: inside[name] for name in names}, event_s=inside.loaded_s)
     return figure, affected
-
-
-def _examples(table: Table, affected: ir.Table, examples: int) -> ir.Table:
-    columns = {name: affected[f"own_{name}"] for name in table.business_key}
-    rows = affected.select(**columns, dnr_order=affected.event_s.coalesce(-(2**62)))
-    rows = rows.distinct()
-    ordered = rows.order_by(
-        [rows.dnr_order.desc(), *(rows[name].asc() for name in table.business_key)]
-    )
-    return ordered.limit(examples).select(*table.business_key)
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 def explain(

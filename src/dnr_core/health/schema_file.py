@@ -3,6 +3,7 @@
 name: shop
 title: Shop                      # what the report calls it
 tz: Europe/Berlin                # business time zone; days are local days
+stored_tz: UTC                   # zone of the times that are stored without one
 currency: EUR
 tables:
   orders:
@@ -39,7 +40,7 @@ from dnr_core.model.schema import (
 )
 from dnr_core.suggestions import did_you_mean
 
-TOP: Final = ("name", "title", "tz", "currency", "tables", "money")
+TOP: Final = ("name", "title", "tz", "stored_tz", "currency", "tables", "money")
 TABLE: Final = (
     "kind",
     "title",
@@ -167,9 +168,10 @@ def archetype_of(content: Any, where: str) -> Archetype:
     reader = _Reader(where)
     top = reader.mapping(content, "", TOP)
     name = reader.text(top.get("name", Path(where).stem), "name")
-    tz = top.get("tz")
-    if tz is not None:
-        _zone(reader, tz)
+    tz, stored_tz = top.get("tz"), top.get("stored_tz")
+    for field, zone in (("tz", tz), ("stored_tz", stored_tz)):
+        if zone is not None:
+            _zone(reader, field, zone)
     described = reader.mapping(top.get("tables", {}), "tables", None)
     if not described:
         reader.fault("tables", "is empty; at least one table is needed")
@@ -184,17 +186,18 @@ def archetype_of(content: Any, where: str) -> Archetype:
         streams=streams,
         currency=str(top.get("currency") or "USD"),
         tz=tz,
+        stored_tz=stored_tz,
     )
     reader.faults += archetype.problems()
     reader.finish()
     return archetype
 
 
-def _zone(reader: _Reader, tz: Any) -> None:
+def _zone(reader: _Reader, field: str, tz: Any) -> None:
     try:
-        zone_of(reader.text(tz, "tz"))
+        zone_of(reader.text(tz, field))
     except ConfigError:
-        reader.fault("tz", f"is {tz!r}; an IANA time zone such as America/New_York is allowed")
+        reader.fault(field, f"is {tz!r}; an IANA time zone such as America/New_York is allowed")
 
 
 def _table(reader: _Reader, name: str, content: Any) -> Table:

@@ -12,7 +12,7 @@ from attrs import frozen
 
 from dnr_core.health.connect import Warehouse, family_of
 from dnr_core.health.dialect import SECONDS_PER_DAY
-from dnr_core.health.local_time import PLAUSIBLE_FROM, PLAUSIBLE_TO, LocalClock
+from dnr_core.health.local_time import PLAUSIBLE_FROM, PLAUSIBLE_TO, LocalClock, is_naive
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ForeignKey, Table
 
@@ -46,6 +46,19 @@ def event_columns(table: Table) -> tuple[str, ...]:
         dates = (c for c in table.primary_key if table.column(c).type in {"date", "timestamp"})
         return tuple(dates)[:1]
     return (table.created_at,) if table.created_at else ()
+
+
+def naive_columns(warehouse: Warehouse) -> tuple[str, ...]:
+    """Return the time columns in use that are stored without a zone, as `table.column`."""
+    found: list[str] = []
+    for table in warehouse.archetype.schema.tables:
+        if table.name not in warehouse:
+            continue
+        rows = warehouse.table(table.name)
+        own = (c.name for c in table.columns if c.type == "timestamp")
+        used = warehouse.used[table.name]
+        found += [f"{table.name}.{c}" for c in own if c in used and is_naive(rows[c])]
+    return tuple(found)
 
 
 def first_of(table: ir.Table, columns: tuple[str, ...]) -> Any:

@@ -150,6 +150,8 @@ class Archetype:
     currency: str = field(default="USD", kw_only=True)
     tz: str | None = field(default=None, kw_only=True)
     """Business time zone of a real company; None leaves it to the settings."""
+    stored_tz: str | None = field(default=None, kw_only=True)
+    """Zone of the timestamps that are stored without one; None means UTC."""
     volumes: Mapping[str, int] = field(factory=dict, kw_only=True)
     fixed_tables: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     vocabulary: Mapping[str, tuple[str, ...]] = field(factory=dict, kw_only=True)
