@@ -48,6 +48,11 @@ def start_server(port: int) -> Iterator[Callable[[], None]]:
             time.sleep(0.1)
         pytest.fail("the server did not start")
 
+    def stop() -> None:
+        running[-1].kill()
+        running[-1].wait()
+
+    start.stop = stop  # type: ignore[attr-defined]
     yield start
     for process in running:
         process.kill()

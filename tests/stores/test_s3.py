@@ -84,3 +84,39 @@ def test_a_bucket_that_is_not_there_is_told_at_once(start_server, generate, monk
     monkeypatch.setattr(store, "WAITS_SECONDS", (60.0,))
     with pytest.raises(FolderError, match="s3://nowhere/neobank"):
         generate(generate.uri.replace("bucket/made", "nowhere"))
+
+
+class Uploads:
+    """Progress that calls `act` once, when so many files are sent."""
+
+    def __init__(self, files, act):
+        self.left, self.act = files, act
+
+    def start(self, task, total, unit):
+        pass
+
+    def advance(self, task, amount=1):
+        if task.endswith("upload"):
+            self.left -= 1
+            if self.left == 0:
+                self.act()
+
+    def done(self, task, note=""):
+        pass
+
+
+def test_a_server_that_dies_in_the_middle_is_gone_on_with(
+    start_server, generate, monkeypatch, tmp_path
+):
+    """A server that is killed while files are sent: one error, what is made is kept here, and the next
+    run sends all that the server has lost, making nothing again."""
+    start_server()
+    monkeypatch.setattr(store, "WAITS_SECONDS", (0.1,))
+    with pytest.raises(FolderError, match="it failed 2 times") as caught:
+        generate(progress=Uploads(3, start_server.stop))
+    assert "kept" in caught.value.hint
+    (kept,) = (p for p in (tmp_path / "data" / ".outgoing").iterdir() if p.is_dir())
+    made = read_manifest(kept)
+    start_server()  # It comes back empty.
+    assert generate().manifest == made
+    assert set(content(generate.uri)) == {*made.files, "manifest.json"}
