@@ -11,13 +11,9 @@ from typing import Any
 
 from dnr_core.report import wording as say
 from dnr_core.report.chart import ACCENT, ALARM, BAND, HAIR, INK, MUTED, RAMP, Chart
+from dnr_core.report.labels import at_line_end, before_bar, behind_bar, shortened
 
 Document = Mapping[str, Any]
-
-
-def shortened(text: str, width: int) -> str:
-    """Cut a label to `width` characters."""
-    return text if len(text) <= width else text[: width - 1].rstrip() + "…"
 
 
 def money_bars(document: Document, *, width: int = 410) -> Chart | None:
@@ -58,15 +54,7 @@ def money_bars(document: Document, *, width: int = 410) -> Chart | None:
                         [end / scale] * 2, [place - 0.13, place + 0.13], color=INK, linewidth=1.3
                     )
             note = f"{bar['text']}{' late' if bar['kind'] == 'late' else ''}"
-            axes.annotate(
-                note,
-                (max(value, bar["high"] / scale), place),
-                xytext=(6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=12,
-                color=INK,
-            )
+            behind_bar(axes, note, max(value, bar["high"] / scale), place, size=12)
             if narrow:
                 axes.annotate(
                     shortened(bar["title"], 44),
@@ -79,17 +67,7 @@ def money_bars(document: Document, *, width: int = 410) -> Chart | None:
                 )
             else:
                 label = textwrap.wrap(shortened(bar["title"], 44), 23)
-                axes.annotate(
-                    "\n".join(label),
-                    (0, place),
-                    xytext=(-8, 0),
-                    ha="right",
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=11,
-                    color=INK,
-                    annotation_clip=False,
-                )
+                before_bar(axes, "\n".join(label), place, size=11)
         axes.set_xlim(0, most * (1.32 if narrow else 1.42))
         axes.set_ylim(len(bars) - 0.4, -0.75 if narrow else -0.6)
         axes.axvline(0, color=HAIR, linewidth=1)
@@ -213,21 +191,7 @@ def _rate_line(axes: Any, strip: Document, rate: list[float], known: list[float]
     axes.plot(range(len(rate)), rate, color=ACCENT, linewidth=1.6)
     axes.set_ylim(0, highest * 1.35 or 1)
     for spot, (text, colour) in zip(spread(spots, highest * 0.5), labels, strict=True):
-        _end_label(axes, spot, text, colour)
-
-
-def _end_label(axes: Any, height: float, text: str, colour: str) -> None:
-    axes.annotate(
-        text,
-        (1, height),
-        xycoords=("axes fraction", "data"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=10.5,
-        color=colour,
-        annotation_clip=False,
-    )
+        at_line_end(axes, text, spot, size=10.5, colour=colour)
 
 
 def _flags(axes: Any, flagged: list[int], rate: list[float]) -> None:
@@ -258,17 +222,7 @@ def _message_ticks(axes: Any, messages: list[int], total: int, *, told: bool) ->
             )
     axes.set_ylim(0, 1.05)
     words = say.counted(total, "message") if told else "not read"
-    axes.annotate(
-        words,
-        (1, 0.4),
-        xycoords=("axes fraction", "data"),
-        xytext=(4, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=10.5,
-        color=INK,
-        annotation_clip=False,
-    )
+    at_line_end(axes, words, 0.4, size=10.5, colour=INK)
 
 
 def spread(values: list[float], least: float) -> list[float]:

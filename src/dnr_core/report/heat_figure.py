@@ -8,7 +8,7 @@ from typing import Any
 
 from dnr_core.report import wording as say
 from dnr_core.report.chart import INK, MUTED, RAMP, RAMP_LIMITS, WIDE, Chart
-from dnr_core.report.figures import shortened
+from dnr_core.report.labels import shortened
 
 Document = Mapping[str, Any]
 

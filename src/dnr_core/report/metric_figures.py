@@ -10,7 +10,8 @@ from dnr_core.ranking.measures import EPOCH, Measures
 from dnr_core.report import wording as say
 from dnr_core.report.chart import ACCENT, ALARM, INK, MUTED, Chart
 from dnr_core.report.context import last_days
-from dnr_core.report.figures import shortened, spread
+from dnr_core.report.figures import spread
+from dnr_core.report.labels import shortened
 
 METRIC_FIGURES: Final = (
     ("key_nulls", "key_null", "Rows with an empty key, percent by day"),

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dnr_core.report import wording as say
 from dnr_core.report.chart import ACCENT, ALARM, HAIR, INK, MUTED, WIDE, Chart
-from dnr_core.report.figures import shortened
+from dnr_core.report.labels import at_line_end, before_bar, behind_bar, shortened
 
 Document = Mapping[str, Any]
 Panels = Sequence[tuple[str, Any, str]]
@@ -115,17 +115,7 @@ def _panel(
     axes.set_ylim(min([0.0, *known]), top * 1.12)
     axes.set_xlim(-0.6, len(values) - 0.4)
     if values and not isnan(values[-1]):
-        axes.annotate(
-            months[-1]["value_text"],
-            (1, values[-1]),
-            xycoords=("axes fraction", "data"),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=11,
-            color=INK,
-            annotation_clip=False,
-        )
+        at_line_end(axes, months[-1]["value_text"], values[-1], size=11, colour=INK)
     axes.set_yticks([])
     ends = [0, len(values) - 1] if len(values) > 1 else [0]
     axes.set_xticks(ends, [_month_label(str(months[n]["month"])) for n in ends])
@@ -159,26 +149,8 @@ def themes_chart(document: Document) -> Chart | None:
         for place, row in enumerate(rows):
             axes.barh(place, row["share"], height=0.5, color=ACCENT, linewidth=0)
             axes.plot([row["low"], row["high"]], [place, place], color=INK, linewidth=1.3)
-            axes.annotate(
-                row["text"],
-                (row["high"], place),
-                xytext=(6, 0),
-                fontsize=11,
-                textcoords="offset points",
-                va="center",
-                color=INK,
-            )
-            axes.annotate(
-                shortened(row["title"], 30),
-                (0, place),
-                xytext=(-8, 0),
-                ha="right",
-                textcoords="offset points",
-                va="center",
-                fontsize=11,
-                color=INK,
-                annotation_clip=False,
-            )
+            behind_bar(axes, row["text"], row["high"], place, size=11)
+            before_bar(axes, shortened(row["title"], 30), place, size=11)
         axes.set_xlim(0, most * 1.2)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.axvline(0, color=HAIR, linewidth=1)
