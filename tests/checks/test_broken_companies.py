@@ -269,10 +269,72 @@ def test_a_sound_company_passes_and_every_builtin_check_has_its_break(made: dict
     summary = validated(company)
     assert summary.failed == ()
     builtin = next(p for p in CONTEXT.catalogue.plugins if p.name == "builtin")
-    # Whether incidents were detected can only be judged above this size; its own test is in health.
+    # Whether incidents were detected can only be judged above this size; its break is below.
     assert set(builtin.brings["checks"]) - {"incidents_detected"} == {
         check for _, check in BREAKS.values()
     }
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A neobank of six months whose card transactions come by the hundred a day, with its report."""
+    root = tmp_path_factory.mktemp("busy")
+    dnr_core.generate_warehouse(
+        "neobank",
+        scale=0.12,
+        months=6,
+        out=root / "data",
+        meta=root / "meta",
+        context=CONTEXT,
+    )
+    dnr_core.run_report(root / "data", out=root / "reports", context=CONTEXT)
+    return root
+
+
+def detection(root: Any) -> Any:
+    summary = dnr_core.validate(
+        root / "data", meta=root / "meta", reports=root / "reports", context=CONTEXT
+    )
+    return next(r for r in summary.results if r.name == "incidents_detected")
+
+
+def test_incidents_that_the_report_missed_fail_their_check(busy: Any, tmp_path: Path) -> None:
+    """A report that found them passes; one that lists none, or others, fails and names them."""
+    sound = detection(busy)
+    assert sound.status == "passed", sound
+    blind = tmp_path / "blind"
+    shutil.copytree(busy, blind)
+    path = blind / "reports" / "data_health.json"
+    document = json.loads(path.read_text("utf-8"))
+    others = [{**i, "table": "fact_subscription_invoice"} for i in document["incidents"]]
+    for incidents in ([], others):
+        path.write_text(json.dumps({**document, "incidents": incidents}))
+        rehash(blind / "reports", "data_health.json")
+        broken = detection(blind)
+        assert broken.status == "failed"
+        assert "0 of" in broken.measured
+        assert "null_spike-01" in broken.measured
+
+
+def test_no_check_takes_its_target_from_what_the_generator_wrote_down(
+    made: dict[str, Any], tmp_path: Path
+) -> None:
+    """Targets and measures that the maker noted in its manifest may say anything: nothing changes."""
+    company = copied(made, tmp_path)
+    manifest = read_manifest(company.data)
+    assert manifest.extra["calibration"]
+
+    def nonsense(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: nonsense(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [nonsense(part) for part in value]
+        return 0.77 if isinstance(value, float) else value
+
+    extra = {**manifest.extra, "calibration": nonsense(manifest.extra["calibration"])}
+    assert extra != manifest.extra
+    write_manifest(company.data, evolve(manifest, extra=extra))
+    assert validated(company).results == validated(made["neobank"]).results
 
 
 def test_folders_of_two_companies_are_refused(made: dict[str, Any]) -> None:
