@@ -212,6 +212,7 @@ def _closed_on_error(connection: sqlite3.Connection) -> Iterator[sqlite3.Connect
     try:
         yield connection
     except BaseException:
+        # Also at Ctrl-C: an open connection keeps its lock on the file.
         connection.close()
         raise
 

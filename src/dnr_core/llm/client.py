@@ -98,6 +98,7 @@ def complete_all(
     try:
         completed = run_to_end(run.complete())
     except BaseException:
+        # Also at Ctrl-C: a bar that nobody ends stays on the terminal.
         progress.done(task, "stopped")
         raise
     advance.flush()

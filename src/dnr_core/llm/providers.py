@@ -51,7 +51,7 @@ def make_provider(
             hint="install what it needs, or choose another --provider",
         ) from error
     except Exception as error:
-        # The fault's own text is left out: it may quote a setting that is secret.
+        # A plugin may raise anything. The fault's own text is left out: it may quote a setting that is secret.
         raise PluginError(
             f"the provider {name!r} cannot be made: {type(error).__name__} in {spec.factory}",
             hint="report this to the plugin's author, or choose another --provider",
