@@ -72,6 +72,19 @@ def test_order_of_positions_does_not_matter() -> None:
     assert known.bits(4321)[0] == together[4321]
 
 
+def test_marks_hold_across_versions_and_are_uniform(chi_square) -> None:
+    """Short draws are the same everywhere, depend on all bits of the position, and fall evenly."""
+    known = stream(42, "neobank", "dim_card", "busyness")
+    assert known.marks(np.array([0, 1, 10**9, 1 + 2**32])).tolist() == [
+        1625777800,
+        3937889555,
+        454237488,
+        2006789518,
+    ]
+    counts = np.bincount(known.marks(np.arange(200_000)) >> 24, minlength=256)
+    assert abs(chi_square(counts.tolist(), [1.0] * 256)) < 4
+
+
 @pytest.mark.parametrize("limit", [2, 7, 100, 4096])
 def test_below_is_uniform(limit: int, chi_square) -> None:
     """Draws below a limit fall evenly on all values (chi-square, fixed seed)."""

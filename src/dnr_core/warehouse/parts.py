@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from attrs import asdict, define, field, frozen
 
@@ -51,7 +52,8 @@ def piece_file(path: Path) -> Iterator[pa.RecordBatchWriter]:
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with (
         whole_file(path) as handle,
-        pa.ipc.new_file(handle, LEDGER_SCHEMA, options=options) as writer,
+        # Not the file format, in which all batches have the same dictionaries.
+        pa.ipc.new_stream(handle, LEDGER_SCHEMA, options=options) as writer,
     ):
         yield writer
 
@@ -151,6 +153,8 @@ def build_part(
                 written(done.rows.num_rows)
         for writer in writers.values():
             writer.flush()
+    # Else the pool keeps the most that any part has needed, in each thread.
+    pa.default_memory_pool().release_unused()
     return PartRecord(
         family=family.name,
         part=part,
@@ -178,8 +182,11 @@ def _write_ledger(
     gone = pc.equal(ledger.column("column"), WHOLE_ROW)
     offset = pc.if_else(gone, before.clean_rows, before.rows)
     ledger = ledger.set_column(2, "row", pc.add(ledger.column("row"), offset))
-    ledger = ledger.sort_by([("row", "ascending"), ("kind", "ascending")])
-    writer.write_table(ledger.combine_chunks())
+    ledger = ledger.combine_chunks()
+    kinds = ledger.column("kind").combine_chunks()
+    rank = np.argsort(np.argsort(np.array(kinds.dictionary.to_pylist())))
+    order = np.lexsort((rank.take(kinds.indices.to_numpy()), ledger.column("row").to_numpy()))
+    writer.write_table(ledger.take(pa.array(order)).combine_chunks())
     return bool(pc.any(gone).as_py())
 
 

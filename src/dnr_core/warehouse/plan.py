@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 CHUNKS_PER_PART: Final = 4
 """A part file holds this many chunks, whatever the number of workers."""
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Raised when the same plan would give other bytes."""
 
 

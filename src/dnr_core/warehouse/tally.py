@@ -12,21 +12,23 @@ from attrs import define, field
 
 from dnr_core.model import Table
 from dnr_core.synth.draw import Flags, Indices
+from dnr_core.warehouse.arrow import CODED
 
 LEDGER_SCHEMA: Final = pa.schema(
     [
-        ("table", pa.string()),
+        ("table", CODED),
         ("part", pa.int32()),
         ("row", pa.int64()),
         ("business_key", pa.string()),
-        ("column", pa.string()),
-        ("kind", pa.string()),
-        ("subkind", pa.string()),
-        ("incident_id", pa.string()),
+        ("column", CODED),
+        ("kind", CODED),
+        ("subkind", CODED),
+        ("incident_id", CODED),
         ("original", pa.string()),
     ]
 )
-"""One row a broken cell, or a copied row (`column` "" and `original` null).
+"""One row a broken cell, or a copied row (`column` "" and `original` null). What is the same in
+many rows is codes on its way to the file, and text there.
 
 `part` and `row` (from 0) find the row in `<table>/part-<part>.parquet`; `business_key` is the clean
 one, its columns joined by "|"; `original` is the clean value as text, null where it was null.
@@ -91,20 +93,17 @@ class Tally:
         if not count:
             return
         text = pa.nulls(count, pa.string()) if original is None else as_text(original)
-        incident = (
-            pa.nulls(count, pa.string()) if incident_id is None else pa.repeat(incident_id, count)
-        )
         self._pieces.append(
             pa.Table.from_arrays(
                 [
-                    pa.repeat(self.table.name, count),
+                    _all(self.table.name, count),
                     pa.repeat(pa.scalar(0, pa.int32()), count),
                     pa.array(np.asarray(rows, dtype=np.int64)),
                     business_keys(self.table, self.clean, clean_rows),
-                    pa.repeat(column, count),
-                    pa.repeat(kind, count),
-                    pa.repeat(subkind, count),
-                    incident,
+                    _all(column, count),
+                    _all(kind, count),
+                    _all(subkind, count),
+                    pa.nulls(count, CODED) if incident_id is None else _all(incident_id, count),
                     text,
                 ],
                 schema=LEDGER_SCHEMA,
@@ -126,6 +125,11 @@ class Tally:
         )
         gone = pc.equal(noted.column("column"), WHOLE_ROW).to_numpy()
         return noted.set_column(2, "row", pa.array(np.where(gone, rows, moved)))
+
+
+def _all(text: str, count: int) -> pa.DictionaryArray:
+    """Return a column that says the same in each row."""
+    return pa.DictionaryArray.from_arrays(np.zeros(count, dtype=np.int32), [text])
 
 
 def whole_rows(clean: pa.Table, rows: Indices) -> pa.Array:

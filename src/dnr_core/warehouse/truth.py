@@ -36,6 +36,7 @@ _LEDGER_OPTIONS: Final[dict[str, Any]] = {
     "compression_level": 1,
     "use_dictionary": ["table", "part", "column", "kind", "subkind", "incident_id"],
     "column_encoding": {"row": "DELTA_BINARY_PACKED"},
+    "store_schema": False,
 }
 
 
@@ -79,9 +80,10 @@ def write_truth(plan: Plan, records: Sequence[PartRecord], meta: Path, stage: Pa
     """
     with parquet_file(stage / LEDGER, LEDGER_SCHEMA, **_LEDGER_OPTIONS) as writer:
         for record in records:
-            with pa.ipc.open_file(stage / piece_path(record.family, record.part)) as piece:
-                for number in range(piece.num_record_batches):
-                    rows = pa.Table.from_batches([piece.get_batch(number)])
+            path = stage / piece_path(record.family, record.part)
+            with path.open("rb") as source, pa.ipc.open_stream(source) as piece:
+                for batch in piece:
+                    rows = pa.Table.from_batches([batch])
                     writer.write_table(rows, row_group_size=rows.num_rows)
     with whole_file(stage / INCIDENTS) as handle:
         pq.write_table(incidents_table(plan.incidents), handle, compression="zstd")
