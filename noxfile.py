@@ -165,6 +165,6 @@ def real(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks; each prints ratios to a baseline of the same run."""
-    install_all(session)
+    install_all(session, "tpchgen-cli")
     for script in sorted(Path("benchmarks").glob("*.py")):
         session.run("python", str(script), *session.posargs)
