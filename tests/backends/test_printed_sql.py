@@ -110,6 +110,8 @@ def _driver(backend: str, location: str) -> Run:
                 session = SparkSession.getActiveSession().newSession()
                 assert "SET TIME ZONE 'UTC'" in sql
                 session.sql("SET TIME ZONE 'UTC'")
+                # Java stays in the folder in which it was started.
+                sql = sql.replace("parquet.`", f"parquet.`{Path.cwd()}/")
                 return [row.asDict() for row in session.sql(sql).collect()]
 
         case _:

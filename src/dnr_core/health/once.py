@@ -155,6 +155,6 @@ def once(warehouse: Warehouse, table: Table) -> ir.Table:
 def _least(column: Any) -> Any:
     kind = column.type()
     if kind.is_boolean():
-        return column.cast("int8").min().cast("boolean")
+        return ibis.cases((column, 1), (~column, 0)).min() == 1
     orderable = kind.is_numeric() or kind.is_string() or kind.is_temporal()
     return column.min() if orderable else column.arbitrary()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import ibis
+
 from dnr_core.model import GuardrailResult
 from dnr_marketplace.settings import EveningSettings
 
@@ -25,7 +27,7 @@ def evening_window(
     rows = payments.select(
         day=local_clock.day(payments.captured_at), hour=local_clock.hour(payments.captured_at)
     )
-    evening = ((rows.hour >= first) & (rows.hour < last)).cast("int64")
+    evening = ibis.ifelse((rows.hour >= first) & (rows.hour < last), 1, 0)
     by_day = execute(rows.group_by("day").agg(payments=rows.count(), evening=evening.sum()))
     if not by_day:
         return GuardrailResult({"payments": 0, "days": 0}, ())

@@ -126,7 +126,7 @@ def sellers(context: KpiContext) -> Any:
 def live_listings(context: KpiContext) -> Any:
     """Active listings on a mean day of each month, of the days that the snapshot keeps."""
     days = context.tables["snapshot_listing_daily"]
-    rows = days.select("ds", live=(days.status == "active").cast("int64"))
+    rows = days.select("ds", live=ibis.ifelse(days.status == "active", 1, 0))
     daily = rows.group_by("ds").agg(live=rows.live.sum())
     # `ds` is a local day already, which the local month of an instant would move.
     daily = daily.mutate(
