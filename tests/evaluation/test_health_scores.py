@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from dnr_core.catalogue import Catalogue
 from dnr_core.config.settings import HealthGates, Settings
@@ -145,7 +147,10 @@ def test_scores_are_those_counted_by_hand() -> None:
         assert told in page
         assert told in text
     assert "<script" not in page
-    json.dumps(scores.summary)
+    schema = files("dnr_core.evaluation").joinpath("schemas", "health_summary.schema.json")
+    Draft202012Validator(json.loads(schema.read_text("utf-8"))).validate(
+        json.loads(json.dumps(scores.summary))
+    )
 
 
 def test_a_run_goes_on_and_does_nothing_twice(tmp_path: Path) -> None:

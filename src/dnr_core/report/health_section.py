@@ -7,7 +7,7 @@ from math import isnan
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from dnr_core.model.health import DetectedIncident
+from dnr_core.model.health import DetectedIncident, HealthResult
 from dnr_core.ranking.measures import RATE_METRICS, Series, day_number
 from dnr_core.report import facts
 from dnr_core.report import wording as say
@@ -18,6 +18,8 @@ MAX_BINS: Final = 92
 HEAT_DAYS: Final = 60
 MAX_INCIDENTS: Final = 24
 NOTABLE_NOISE: Final = 1.5
+PROMISED_ROWS: Final = 500
+"""From so many rows a day on finding an incident is promised; below, what could be seen is said."""
 TALK_DAYS: Final = 3
 COLUMNS: Final = (
     ("key_null", "Empty keys"),
@@ -269,14 +271,30 @@ def incidents_document(context: Context) -> dict[str, Any]:
     """Return what happened, where, how long, how large, what it cost, which talk followed."""
     health = context.health
     if health is None:
-        return {"rows": [], "left_out": 0, "total": 0}
+        return {"rows": [], "left_out": 0, "total": 0, "reach": []}
     found = sorted(health.incidents, key=lambda i: (_size(i), i.table, i.start), reverse=True)
     shown = sorted(found[:MAX_INCIDENTS], key=lambda i: (i.start, i.table, i.column), reverse=True)
     return {
         "rows": [_incident(context, incident) for incident in shown],
         "left_out": max(0, len(found) - MAX_INCIDENTS),
         "total": len(found),
+        "reach": _reach(context, health),
     }
+
+
+def _reach(context: Context, health: HealthResult) -> list[str]:
+    """Say, of each table with few rows a day, which rise of a share could have been seen."""
+    by_table: dict[str, tuple[float, float]] = {}
+    for line in health.detectable:
+        if line.kind.endswith("_spike") and line.smallest is not None:
+            rows, most = by_table.get(line.table, (0.0, 0.0))
+            by_table[line.table] = (max(rows, line.rows_a_day), max(most, line.smallest))
+    return [
+        f"{say.capital(context.title(table))} ({say.count(rows)} rows a day): a rise "
+        f"of at least {say.plain(say.significant(100 * rise))} points could have been seen"
+        for table, (rows, rise) in sorted(by_table.items())
+        if rows < PROMISED_ROWS
+    ]
 
 
 def _size(incident: DetectedIncident) -> float:
@@ -308,12 +326,19 @@ def _incident(context: Context, incident: DetectedIncident) -> dict[str, Any]:
         "money": say.money(incident.revenue_cents, context.currency),
         "talk": len(talk),
         "talk_text": say.counted(len(talk), "message") if context.demand else "not read",
-        "noise_text": (
-            f"{say.plain(say.significant(incident.noise_factor))} times noisier than chance"
-            if incident.noise_factor and incident.noise_factor >= NOTABLE_NOISE
-            else ""
-        ),
+        "noise_text": _chance_text(incident),
     }
+
+
+def _chance_text(incident: DetectedIncident) -> str:
+    """Say how it went on, how unlikely it is, and how noisy the column is by itself."""
+    told = {"step": ["stayed"], "ramp": ["rose bit by bit and stayed"]}.get(incident.shape, [])
+    if incident.p_value is not None:
+        told = [*told, f"p {incident.p_value:.1e}"]
+    if incident.noise_factor and incident.noise_factor >= NOTABLE_NOISE:
+        noise = say.plain(say.significant(incident.noise_factor))
+        told = [*told, f"{noise} times noisier than chance"]
+    return "; ".join(told)
 
 
 def _hours(context: Context, incident: DetectedIncident) -> str:
