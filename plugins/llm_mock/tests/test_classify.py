@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import inspect
@@ -14,11 +15,13 @@ from types import ModuleType
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dnr_core.model import RELEVANCE, THEMES, Request
+from dnr_core.model.llm import ManyProvider
 from dnr_llm_mock import classifier, entities, features, golden
 from dnr_llm_mock.plugin import dnr_llm_providers
 from dnr_llm_mock.provider import make
@@ -79,7 +82,7 @@ def test_scores_on_unseen_skeletons_are_as_published(made: ModuleType, measure: 
     """The shipped weights, on skeletons marked `test`, score what `scores.json` says."""
     published = golden.scores()["unseen_skeletons"]
     items = list(made.made("test", 20, seed=2))
-    answers = [classifier.classify(item.text) for item in items]
+    answers = classifier.classify([item.text for item in items])
     needs = [(i, a) for i, a in zip(items, answers, strict=True) if i.relevance == "positive"]
     judged = [(i, a) for i, a in zip(items, answers, strict=True) if i.kind != "nlq"]
     theme = measure.macro_f1([i.theme for i, _ in needs], [a.theme for _, a in needs], THEMES)
@@ -114,10 +117,8 @@ def test_scores_on_golden_messages_are_as_published(measure: ModuleType) -> None
 
 def test_a_made_company_passes_the_gates(corpus: Any, measure: ModuleType) -> None:
     """On a whole company of made talk: theme 0.72, relevance 0.75, questions 0.72."""
-    found = [
-        (b, classifier.classify("\n".join(f"- {m['text']}" for m in a["messages"])))
-        for b, a in corpus
-    ]
+    texts = ["\n".join(f"- {m['text']}" for m in a["messages"]) for _, a in corpus]
+    found = list(zip([b for b, _ in corpus], classifier.classify(texts), strict=True))
     talk = [(b, c) for b, c in found if b["kind"] != "nlq"]
     needs = [(b, c) for b, c in talk if b["theme"]]
     asked = [(b, c) for b, c in found if b["kind"] == "nlq"]
@@ -136,10 +137,10 @@ def test_ordinary_questions_are_no_needs() -> None:
     assert asked["ordinary"] >= 100
     assert asked["false_share"] <= 0.2
     assert asked["missed_share"] <= 0.2
-    for text in ("How many rooms does each hotel have?", "list the names of all authors, by age"):
-        assert classifier.classify(text).relevance == "negative"
-    for text in ("duplicate rows in orders in June", "orders without a matching buyer"):
-        assert classifier.classify(text).relevance == "positive"
+    ordinary = ["How many rooms does each hotel have?", "list the names of all authors, by age"]
+    needs = ["duplicate rows in orders in June", "orders without a matching buyer"]
+    said = [answer.relevance for answer in classifier.classify([*ordinary, *needs])]
+    assert said == ["negative", "negative", "positive", "positive"]
 
 
 def test_the_docs_claim_what_was_measured() -> None:
@@ -221,11 +222,60 @@ def test_ascii_and_other_text_are_read_alike() -> None:
     assert features.words(f"{text} é")[:-1] == features.words(text)
 
 
+GOLDEN = [item.text for item in golden.items()]
+
+
 def test_forgetting_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounded memory: with the cache always emptied, the answers are the same."""
-    found = [classifier.classify(i.text) for i in golden.items()[:60]]
-    monkeypatch.setattr(classifier, "KEPT_PARTS", 0)
-    assert [classifier.classify(i.text) for i in golden.items()[:60]] == found
+    """Bounded memory: with the words always forgotten, the answers are the same."""
+    found = classifier.classify(GOLDEN[:60])
+    monkeypatch.setattr(classifier, "KEPT_WORDS", 0)
+    monkeypatch.setattr(classifier, "PART_ITEMS", 3)
+    assert classifier.classify(GOLDEN[:60]) == found
+
+
+@given(st.lists(st.one_of(st.sampled_from(GOLDEN), st.text(max_size=30)), max_size=9))
+def test_a_text_is_scored_as_if_it_were_alone(texts: list[str]) -> None:
+    """Whatever stands beside it, empty texts among it: the same to the last bit."""
+    together = classifier.model().scores(texts).tolist()
+    assert together == [classifier.model().scores([text])[0].tolist() for text in texts]
+
+
+def test_what_is_added_up_is_what_was_fitted() -> None:
+    """Scores are the features that the fit counts, times their weights: in plain whole numbers."""
+    weights = classifier.unpacked(files("dnr_llm_mock").joinpath("weights.bin").read_bytes())
+    rows = dict(zip(weights.numbers.tolist(), weights.rows.tolist(), strict=True))
+    texts = [*GOLDEN, *HOSTILE, "", "a", "?"]
+    for text, scores in zip(texts, classifier.model().scores(texts).tolist(), strict=True):
+        counts, parts = features.counted(text)
+        totals = [0] * len(classifier.CLASSES)
+        for number, count in counts.items():
+            for place, weight in enumerate(rows.get(number, ())):
+                totals[place] += count * weight
+        assert scores == [
+            intercept + step * total / features.scale(parts)
+            for intercept, step, total in zip(
+                weights.intercepts, weights.steps, totals, strict=True
+            )
+        ]
+
+
+def test_probabilities_add_up_and_follow_the_exponential() -> None:
+    """Powers from the tables are within a thousandth of the exponential, and none is lost."""
+    scores = np.array([[0.0, -0.5, -3.25, 1.0], [0.0, -900.0, 900.0, 1e-9]])
+    found = classifier._softmax(scores, 0.7)
+    for row, softened in zip(found, scores / 0.7, strict=True):
+        powers = np.exp(softened - softened.max())
+        assert row == pytest.approx(powers / powers.sum(), abs=1e-3)
+        assert row.sum() == pytest.approx(1)
+
+
+def test_many_are_answered_as_one_by_one() -> None:
+    """Of any purposes, in their order, with the same replies."""
+    provider = make()
+    asked = [Request("classify", "i", text, CLASSIFY, 64) for text in GOLDEN[:20]]
+    asked[3:3] = [Request("entities", DICTIONARY, "rides are late", ENTITIES, 64)]
+    assert isinstance(provider, ManyProvider)
+    assert asyncio.run(provider.complete_many(asked)) == [provider.answer(each) for each in asked]
 
 
 @pytest.mark.parametrize(

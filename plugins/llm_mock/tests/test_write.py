@@ -133,7 +133,7 @@ def test_the_same_brief_gives_the_same_answer_in_every_process() -> None:
         "    a = write(json.dumps({'kind': ['slack_thread','email','nlq'][s % 3], 'theme': "
         "'duplicates_dedup', 'relevance': 'positive', 'speakers': ['pm', 'bi'], 'messages': 5, "
         "'seed': s, 'table': 'fact_ride', 'table_names': ['rides']}))\n"
-        "    print(a, classify(a['messages'][0]['text']))"
+        "    print(a, classify([a['messages'][0]['text']]))"
     )
     outputs = {
         subprocess.run(

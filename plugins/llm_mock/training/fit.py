@@ -36,20 +36,7 @@ class Example:
     is_question: bool = False
 
 
-@lru_cache(maxsize=50_000)
-def numbers_of(text: str) -> tuple[Counter[int], int]:
-    """Feature numbers of a text with their counts, and how many parts it has."""
-    singles, pairs, count = features.parts(text)
-    counts: Counter[int] = Counter()
-    concepts: set[str] = set()
-    for word in singles:
-        counts.update(features.of_word(word))
-        concepts |= features.concepts_of(word)
-    for pair in pairs:
-        counts.update(features.of_pair(*pair))
-        concepts.update(features.concepts_of_pair(*pair))
-    counts.update(features.of_concepts(features.bits(concepts)))
-    return counts, count + 1
+numbers_of = lru_cache(maxsize=50_000)(features.counted)
 
 
 @frozen(eq=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
-from typing import cast
+from typing import Any
 
 from attrs import frozen
 
@@ -16,7 +16,7 @@ from dnr_llm_mock import skeletons
 from dnr_llm_mock.writer import pool, skeleton_file, write
 
 ROLES = ("exec", "data_eng", "analytics_eng", "bi", "pm", "finance", "other")
-COMPANIES: tuple[dict[str, object], ...] = (
+COMPANIES: tuple[dict[str, Any], ...] = (
     {
         "tables": {
             "fact_flight": ["flights", "flight records"], "dim_plane": ["planes", "aircraft list"],
@@ -56,7 +56,7 @@ COMPANIES: tuple[dict[str, object], ...] = (
 )  # fmt: skip
 ORDINARY_TIMES = 3
 """How often ordinary questions are fitted for one of another kind: they are the most varied."""
-STYLES: tuple[dict[str, object], ...] = (
+STYLES: tuple[dict[str, Any], ...] = (
     {"name": "plain", "traits": {"typo": 0.05}},
     {
         "name": "chat",
@@ -79,29 +79,29 @@ class Made:
     kind: str
 
 
-def packed(answer: dict[str, object], roles: list[str], kind: str, shape: int) -> str:
+def packed(answer: dict[str, Any], roles: list[str], kind: str, shape: int) -> str:
     """The item's text, in one of the shapes that a packer may give it."""
     messages = answer["messages"]
     if kind == "email":
-        return f"{answer['subject']}\n\n{messages[0]['text']}"  # type: ignore[index]
+        return f"{answer['subject']}\n\n{messages[0]['text']}"
     lines = [
         f"{roles[m['speaker'] % len(roles)]}: {m['text']}" if shape else str(m["text"])
-        for m in messages  # type: ignore[attr-defined]
+        for m in messages
     ]
     return "\n".join(lines)
 
 
 def _brief(
     kind: str, theme: str | None, relevance: str, band: str, short_share: float, draw: random.Random
-) -> dict[str, object]:
+) -> dict[str, Any]:
     company = draw.choice(COMPANIES)
-    table = draw.choice(sorted(company["tables"]))  # type: ignore[call-overload]
-    column = draw.choice(sorted(company["columns"]))  # type: ignore[call-overload]
-    other = draw.choice(sorted(company["tables"]))  # type: ignore[call-overload]
+    table = draw.choice(sorted(company["tables"]))
+    column = draw.choice(sorted(company["columns"]))
+    other = draw.choice(sorted(company["tables"]))
     return {
         "kind": kind, "theme": theme, "relevance": relevance, "band": band, "table": table,
-        "table_names": company["tables"][table], "column": column,  # type: ignore[index]
-        "column_names": company["columns"][column], "other_table": other,  # type: ignore[index]
+        "table_names": company["tables"][table], "column": column,
+        "column_names": company["columns"][column], "other_table": other,
         "speakers": draw.sample(ROLES, 3), "messages": _message_count(kind, short_share, draw),
         "style": draw.choice(STYLES), "vocabulary": company["vocabulary"],
         "incident": None, "named": draw.random() < 0.5,
@@ -140,19 +140,19 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
             for kind in kinds:
                 brief = _brief(kind, theme, relevance, skeleton.band, short_share, draw)
                 answer = _written(brief, skeleton.name, draw)
-                text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))  # type: ignore[arg-type]
+                text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))
                 yield Made(
                     text, theme or "none", relevance, skeleton.name, split, skeleton.band, kind
                 )
 
 
-def _written(brief: dict[str, object], skeleton: str, draw: random.Random) -> dict[str, object]:
+def _written(brief: dict[str, Any], skeleton: str, draw: random.Random) -> dict[str, Any]:
     """An answer that uses this skeleton: its place among those that suit is the brief's variant."""
     questions = brief["kind"] == "nlq"
     file = skeleton_file(
-        cast("str | None", brief["theme"]),
-        None if questions else cast("str", brief["relevance"]),
+        brief["theme"],
+        None if questions else brief["relevance"],
     )
-    names = [s.name for s in pool(file, cast("str", brief["band"]), questions=questions)]
+    names = [s.name for s in pool(file, brief["band"], questions=questions)]
     variant = names.index(skeleton)
     return write(json.dumps({**brief, "variant": variant, "seed": draw.getrandbits(48)}))

@@ -36,11 +36,5 @@ def kappa(first: Sequence[str], second: Sequence[str]) -> float:
     """Cohen's kappa of two labellings (Cohen 1960)."""
     count = len(first)
     agreed = sum(a == b for a, b in zip(first, second, strict=True)) / count
-    chance = (
-        sum(
-            first.count(name) * second.count(name)
-            for name in set(first)  # type: ignore[attr-defined]
-        )
-        / count**2
-    )
+    chance = sum(first.count(name) * second.count(name) for name in set(first)) / count**2
     return (agreed - chance) / (1 - chance) if chance < 1 else 1.0

@@ -14,6 +14,8 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,6 +23,7 @@ from zlib import crc32
 import numpy as np
 from attrs import evolve, frozen
 from fit import Example, fit, temperature
+from lean import Held, leaning, offsets
 from made import made
 from measure import accuracy, calibration_error, kappa, macro_f1
 
@@ -34,6 +37,7 @@ PER_SKELETON = {"train": 15, "test": 20}
 SHORT_SHARE = 0.4
 GOLDEN_WEIGHT = 6.0
 FOLDS = 10
+WORKERS = 2
 
 
 @frozen
@@ -60,24 +64,59 @@ def skeleton_fold(name: str) -> int:
     return crc32(name.encode()) % FOLDS
 
 
+def folds_of(gold: Sequence[Example]) -> Callable[[Example], int]:
+    """Which fold holds an example out: by writer, or by skeleton."""
+    writers = {w: place % FOLDS for place, w in enumerate(sorted({e.group for e in gold}))}
+
+    def fold_of(example: Example) -> int:
+        if example.weight == GOLDEN_WEIGHT:
+            return writers[example.group]
+        return skeleton_fold(example.group)
+
+    return fold_of
+
+
+def one_fold(
+    every: Sequence[Example], is_held: Sequence[bool]
+) -> list[tuple[Example, list[float]]]:
+    """Scores of the examples of one fold by a model that saw none of them."""
+    model = Model(fit([e for e, out in zip(every, is_held, strict=True) if not out]))
+    held = [e for e, out in zip(every, is_held, strict=True) if out]
+    return list(zip(held, model.scores([e.text for e in held]).tolist(), strict=True))
+
+
 def cross_validated(
-    talk: Sequence[Example], gold: Sequence[Example]
+    every: Sequence[Example], fold_of: Callable[[Example], int]
 ) -> list[tuple[Example, list[float]]]:
     """Scores of every example by a model that saw neither its skeleton nor its writer."""
-    writers = sorted({example.group for example in gold})
+    folds = [fold_of(example) for example in every]
     found: list[tuple[Example, list[float]]] = []
+    with ProcessPoolExecutor(WORKERS, get_context("spawn")) as pool:
+        jobs = [pool.submit(one_fold, every, [f == fold for f in folds]) for fold in range(FOLDS)]
+        for fold, job in enumerate(jobs):
+            found += job.result()
+            sys.stderr.write(f"fold {fold + 1} of {FOLDS}\n")
+    return found
+
+
+def held_scores(held: Sequence[tuple[Example, list[float]]]) -> Held:
+    """Held-out scores of relevance as columns."""
+    return Held(
+        scores=np.array([scores[THEME_COUNT:] for _, scores in held]),
+        truth=np.array([RELEVANCE.index(e.relevance) for e, _ in held]),
+        gold=np.array([e.weight == GOLDEN_WEIGHT for e, _ in held]),
+        question=np.array([e.is_question for e, _ in held]),
+    )
+
+
+def leaned(
+    held: Sequence[tuple[Example, list[float]]], fold_of: Callable[[Example], int]
+) -> list[tuple[Example, list[float]]]:
+    """Held-out scores, each moved by offsets that were chosen without its own fold."""
+    found = []
     for fold in range(FOLDS):
-        held_writers = {w for place, w in enumerate(writers) if place % FOLDS == fold}
-
-        def is_held(example: Example, held: set[str] = held_writers, at: int = fold) -> bool:
-            if example.weight == GOLDEN_WEIGHT:
-                return example.group in held
-            return skeleton_fold(example.group) == at
-
-        every = [*talk, *gold]
-        model = Model(fit([e for e in every if not is_held(e)]))
-        found += [(e, model.scores(e.text)) for e in every if is_held(e)]
-        sys.stderr.write(f"fold {fold + 1} of {FOLDS}\n")
+        lean = offsets(held_scores([(e, s) for e, s in held if fold_of(e) != fold]))
+        found += [(e, leaning(s, lean)) for e, s in held if fold_of(e) == fold]
     return found
 
 
@@ -157,9 +196,10 @@ def _round(value: float) -> float:
 
 def unseen(model: Model) -> tuple[dict[str, Any], list[Scored]]:
     """Scores on talk from skeletons that were never fitted."""
+    items = list(made("test", PER_SKELETON["test"], seed=2))
     scored = [
-        Scored(m.theme, m.relevance, model.classify(m.text), m.band, m.kind)
-        for m in made("test", PER_SKELETON["test"], seed=2)
+        Scored(m.theme, m.relevance, answer, m.band, m.kind)
+        for m, answer in zip(items, model.classify([m.text for m in items]), strict=True)
     ]
     by = {
         **{
@@ -216,13 +256,19 @@ def main() -> None:
         for m in made("train", PER_SKELETON["train"], seed=1, short_share=SHORT_SHARE)
     ]
     gold = golden_examples()
-    held = cross_validated(talk, gold)
-    weights = calibrated(fit([*talk, *gold]), held)
+    fold_of = folds_of(gold)
+    raw = cross_validated([*talk, *gold], fold_of)
+    held = leaned(raw, fold_of)
+    fitted = fit([*talk, *gold])
+    lean = offsets(held_scores(raw))
+    weights = calibrated(evolve(fitted, intercepts=tuple(leaning(fitted.intercepts, lean))), held)
     data = packed(weights)
     (PACKAGE / "weights.bin").write_bytes(data)
     model = Model(unpacked(data))
 
-    judged = {e.text: model.decide(scores) for e, scores in held if e.weight == GOLDEN_WEIGHT}
+    golden_held = [(e.text, scores) for e, scores in held if e.weight == GOLDEN_WEIGHT]
+    answers = model.decide(np.array([scores for _, scores in golden_held]))
+    judged = dict(zip([text for text, _ in golden_held], answers, strict=True))
     items = golden.items()
     scored = [
         Scored(g.label.theme, g.label.relevance, judged[g.text], kind=g.source) for g in items

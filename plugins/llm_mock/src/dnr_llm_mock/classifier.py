@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Context
 from functools import cache
 from importlib.resources import files
-from math import exp
-from sys import intern
 from typing import Any, Final
 
 import numpy as np
@@ -27,12 +26,15 @@ WEIGHTS_FILE: Final = "weights.bin"
 MAGIC: Final = b"DNRW"
 CLASSES: Final = (*THEMES, *RELEVANCE)
 THEME_COUNT: Final = len(THEMES)
-BIAS: Final = 1 << 15
-NO_WEIGHT: Final = (0,) * len(CLASSES)
-ANY: Final = bytes(1) + bytes([1]) * 255
-"""What a byte of a count says: none, or any."""
-KEPT_PARTS: Final = 200_000
-"""Words and pairs remembered; when there are more, all are forgotten, so memory is bounded."""
+KEPT_WORDS: Final = 100_000
+"""Words remembered; when there are more, all are forgotten, so memory is bounded."""
+PART_ITEMS: Final = 256
+"""Texts that are scored together."""
+_EDGE_ID: Final = 0
+EXP_STEPS: Final = 1024
+"""Powers are taken of whole parts of this."""
+EXP_WHOLES: Final = 32
+"""Beyond this a power counts as that of this: nothing, in six digits."""
 
 
 @frozen
@@ -49,7 +51,7 @@ class Classification:
 class Weights:
     """`rows[i]` are the weights of feature `numbers[i]` by class, as whole numbers.
 
-    The score of a class is `intercept + step * sum / divisor`; `temperatures` soften theme and
+    Numbers ascend. The score of a class is `intercept + step * sum / divisor`; `temperatures` soften theme and
     relevance so that confidences are what they say; a theme is named where the probability of
     "positive" is at least `need_from`.
     """
@@ -113,118 +115,207 @@ def unpacked(data: bytes) -> Weights:
     )
 
 
-class _Parts(dict[Any, int]):
-    """Packed sum of each word (or pair) met so far; a new one is summed once."""
+class _Known:
+    """What is known of each word met so far, as columns; a word is looked up once and kept.
 
-    def __init__(self, make: Callable[[Any], int]) -> None:
+    `first` and `second` are the word's places among the beginnings and ends of the lexicon's
+    pairs, 0 where it is none.
+    """
+
+    def __init__(self, rows: dict[int, NDArray[np.int32]]) -> None:
+        self._rows = rows
+        pairs = features.lexicon().pairs
+        self._firsts = {w: n for n, w in enumerate(sorted({a for a, _ in pairs}), 1)}
+        self._seconds = {w: n for n, w in enumerate(sorted({b for _, b in pairs}), 1)}
+        self.pair_concepts = np.zeros((len(self._firsts) + 1, len(self._seconds) + 1), np.int64)
+        for (a, b), concepts in pairs.items():
+            self.pair_concepts[self._firsts[a], self._seconds[b]] = features.bits(concepts)
+        self.forget()
+
+    def forget(self) -> None:
+        """Know no word but the edge, which comes first."""
+        self.ids = _Ids(self._add)
+        room = 1024
+        self.sums = np.zeros((room, len(CLASSES)), np.int32)
+        self.concepts = np.zeros(room, np.int64)
+        self.stems = np.zeros(room, np.uint32)
+        self.first = np.zeros(room, np.int16)
+        self.second = np.zeros(room, np.int16)
+        _ = self.ids[features.EDGE]
+
+    def _add(self, word: str, place: int) -> None:
+        if place == len(self.stems):
+            for name in ("sums", "concepts", "stems", "first", "second"):
+                column = getattr(self, name)
+                setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
+        self.sums[place] = _summed(self._rows, features.of_word(word))
+        self.concepts[place] = features.bits(features.concepts_of(word))
+        self.stems[place] = features.stem_number(word)
+        self.first[place] = self._firsts.get(word, 0)
+        self.second[place] = self._seconds.get(word, 0)
+
+
+class _Ids(dict[str, int]):
+    """Numbers of words from 0 on; a new word gets the next one and is made known by `add`."""
+
+    def __init__(self, add: Callable[[str, int], None]) -> None:
         super().__init__()
-        self._make = make
+        self._add = add
 
-    def __missing__(self, part: Any) -> int:
-        # One copy of a word for all its pairs: less memory to go through is most of the speed.
-        kept = intern(part) if isinstance(part, str) else (intern(part[0]), intern(part[1]))
-        number = self[kept] = self._make(part)
-        return number
+    def __missing__(self, word: str) -> int:
+        place = len(self)
+        self._add(word, place)
+        self[word] = place
+        return place
+
+
+def _summed(rows: dict[int, NDArray[np.int32]], numbers: Iterable[int]) -> NDArray[np.int32]:
+    total = np.zeros(len(CLASSES), np.int32)
+    for number in numbers:
+        row = rows.get(number)
+        if row is not None:
+            total += row
+    return total
 
 
 class Model:
-    """Weights made ready to be summed by word.
+    """Weights made ready to be added up by word, for many texts at once.
 
-    The sums of a word for all classes, and its concepts, are fields of one whole number, so
-    that a text is scored by one `sum` over its words. A class has 32 bits, shifted by `BIAS`
-    to be positive (a word has at most some 30 features of at most 127), and one field counts
-    the shifts; a concept has 16 bits that count its words (a text has at most 6,000 parts).
-    A part that says nothing, as most pairs do, is 0, which is added fastest.
+    All words of a part's texts lie in one long column, with an edge between two texts, so that
+    NumPy adds up whole columns: for a single text it costs more than it saves. Sums are of whole
+    numbers, and a text's do not depend on the texts beside it.
     """
 
     def __init__(self, weights: Weights) -> None:
         self._weights = weights
-        rows: list[list[int]] = weights.rows.tolist()
-        self._rows = dict(zip(weights.numbers.tolist(), rows, strict=True))
-        self._concept_count = len(features.concept_bits())
-        self._layout = struct.Struct(f"<{len(CLASSES) + 1}I{self._concept_count}H")
-        self._sums = struct.Struct(f"<{len(CLASSES) + 1}I")
-        self._words = _Parts(self._word)
-        self._pairs = _Parts(self._pair)
-        self._concepts: dict[bytes, list[int]] = {}
+        at = int(np.searchsorted(weights.numbers, features.SPACE))
+        plain = weights.rows[:at].astype(np.int32)
+        self._rows = dict(zip(weights.numbers[:at].tolist(), plain, strict=True))
+        self._pairs = weights.numbers[at:] - np.uint32(features.SPACE)
+        self._pair_rows = weights.rows[at:].astype(np.int32)
+        # Most pairs have no weight, which one look into a small table tells.
+        self._has_weight = np.zeros(1 << features.PAIR_BITS, bool)
+        self._has_weight[self._pairs] = True
+        self._known = _Known(self._rows)
+        self._concepts: dict[int, NDArray[np.int32]] = {}
+        self._steps = np.array(weights.steps)
+        self._intercepts = np.array(weights.intercepts)
 
-    def _word(self, word: str) -> int:
-        return self._packed(features.of_word(word), features.concepts_of(word))
-
-    def _pair(self, pair: tuple[str, str]) -> int:
-        return self._packed(features.of_pair(*pair), features.concepts_of_pair(*pair))
-
-    def _summed(self, numbers: list[int]) -> list[int]:
-        known = [self._rows[n] for n in numbers if n in self._rows]
-        return [sum(column) for column in zip(*known, strict=True)]
-
-    def _packed(self, numbers: list[int], concepts: Iterable[str]) -> int:
-        mask = features.bits(concepts)
-        sums = self._summed(numbers)
-        if not sums and not mask:
-            return 0
-        fields = [value + BIAS for value in sums or NO_WEIGHT]
-        fields.append(1)
-        fields += [mask >> place & 1 for place in range(self._concept_count)]
-        return int.from_bytes(self._layout.pack(*fields), "little")
-
-    def _of_concepts(self, there: bytes) -> list[int]:
-        """Sum of the features of the concepts of which a text has any: two bytes a concept."""
-        found = self._concepts.get(there)
-        if found is None:
-            mask = sum(
-                1 << place for place in range(self._concept_count) if any(there[2 * place :][:2])
-            )
-            found = self._concepts[there] = self._summed(features.of_concepts(mask)) or list(
-                NO_WEIGHT
-            )
-        return found
-
-    def scores(self, text: str) -> list[float]:
-        """Score of each class, before temperature."""
-        singles, pairs, count = features.parts(text)
-        words, twos = self._words, self._pairs
-        if len(words) + len(twos) > KEPT_PARTS:
-            words.clear()
-            twos.clear()
-            self._concepts.clear()
-        total = sum(map(words.__getitem__, singles)) + sum(map(twos.__getitem__, pairs))
-        packed_fields = total.to_bytes(self._layout.size, "little")
-        fields = self._sums.unpack_from(packed_fields)
-        together = self._of_concepts(packed_fields[self._sums.size :].translate(ANY))
-        divisor = features.scale(count + 1)
-        bias = BIAS * fields[len(CLASSES)]
-        weights = self._weights
-        return [
-            intercept + step * (field - bias + more) / divisor
-            for intercept, step, field, more in zip(
-                weights.intercepts, weights.steps, fields, together, strict=False
-            )
+    def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Score of each class (columns) for each text (rows), before temperature."""
+        parts = [
+            self._part(texts[start : start + PART_ITEMS])
+            for start in range(0, len(texts), PART_ITEMS)
         ]
+        return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)))
 
-    def classify(self, text: str) -> Classification:
-        """Theme and relevance of a text, with calibrated confidences."""
-        return self.decide(self.scores(text))
+    def _part(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        known = self._known
+        if len(known.ids) > KEPT_WORDS:
+            known.forget()
+            self._concepts.clear()
+        look_up = known.ids.__getitem__
+        column: list[int] = []
+        single: list[int] = []
+        starts: list[int] = []
+        single_starts: list[int] = []
+        for text in texts:
+            ids = list(map(look_up, features.words(text)))
+            starts.append(len(column))
+            column.append(_EDGE_ID)
+            column += ids
+            single_starts.append(len(single))
+            # The edge has no features, and no text is without it.
+            single.append(_EDGE_ID)
+            single += set(ids)
+        column.append(_EDGE_ID)
+        every = np.fromiter(column, np.int64, len(column))
+        once = np.fromiter(single, np.int64, len(single))
+        pairs, masks = self._of_pairs(every[:-1], every[1:])
+        totals = np.add.reduceat(known.sums[once], single_starts, axis=0)
+        totals += np.add.reduceat(pairs, starts, axis=0)
+        concepts = np.bitwise_or.reduceat(known.concepts[once], single_starts)
+        concepts |= np.bitwise_or.reduceat(masks, starts)
+        totals += self._of_concepts(concepts)
+        # As many pairs as words and one more; among the single words stands the edge.
+        counts = np.diff(single_starts, append=len(single)) - 1
+        counts += np.diff(starts, append=len(column) - 1)
+        divisors = np.sqrt(np.maximum(features.LEAST_PARTS, counts).astype(np.float64))
+        return self._intercepts + self._steps * totals / divisors[:, None]
 
-    def decide(self, scores: list[float]) -> Classification:
-        """The answer that follows from the scores of the classes."""
+    def _of_pairs(
+        self, before: NDArray[np.int64], after: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Weights and concepts of each pair of words."""
+        known = self._known
+        mixed = known.stems[before] * np.uint32(features.PAIR_FACTORS[0])
+        mixed += known.stems[after] * np.uint32(features.PAIR_FACTORS[1])
+        pairs = mixed >> np.uint32(32 - features.PAIR_BITS)
+        weighed = np.flatnonzero(self._has_weight[pairs])
+        sums = np.zeros((len(pairs), len(CLASSES)), np.int32)
+        sums[weighed] = self._pair_rows[np.searchsorted(self._pairs, pairs[weighed])]
+        return sums, known.pair_concepts[known.first[before], known.second[after]]
+
+    def _of_concepts(self, masks: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Sum of the features of the concepts that each text has together."""
+        known = self._concepts
+        for mask in set(masks.tolist()) - known.keys():
+            known[mask] = _summed(self._rows, features.of_concepts(mask))
+        return np.array([known[mask] for mask in masks.tolist()], np.int32)
+
+    def classify(self, texts: Sequence[str]) -> list[Classification]:
+        """Theme and relevance of each text, with calibrated confidences."""
+        return self.decide(self.scores(texts))
+
+    def decide(self, scores: NDArray[np.float64]) -> list[Classification]:
+        """The answers that follow from the scores of the classes."""
         weights = self._weights
-        theme, sure_theme, _ = _softmax(scores[:THEME_COUNT], weights.temperatures[0])
-        best, sure, need = _softmax(scores[THEME_COUNT:], weights.temperatures[1])
-        if need < weights.need_from:
-            return Classification("none", RELEVANCE[best], round(1 - need, 6), sure)
-        return Classification(THEMES[theme], RELEVANCE[best], sure_theme, sure)
+        themes = _softmax(scores[:, :THEME_COUNT], weights.temperatures[0])
+        relevance = _softmax(scores[:, THEME_COUNT:], weights.temperatures[1])
+        answers = []
+        for theme, sure_theme, best, sure, need in zip(
+            themes.argmax(axis=1).tolist(),
+            themes.max(axis=1).tolist(),
+            relevance.argmax(axis=1).tolist(),
+            relevance.max(axis=1).tolist(),
+            relevance[:, 0].tolist(),
+            strict=True,
+        ):
+            if need < weights.need_from:
+                answers.append(Classification("none", RELEVANCE[best], 1 - need, sure))
+            else:
+                answers.append(Classification(THEMES[theme], RELEVANCE[best], sure_theme, sure))
+        return answers
 
 
-def _softmax(scores: list[float], temperature: float) -> tuple[int, float, float]:
-    """The best class, its probability, and the probability of the first class.
+@cache
+def _powers() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Powers of e to the minus wholes, and to the minus parts, each rounded once.
 
-    Rounded to six digits, so that a library's last bit decides nothing.
+    A library's `exp` differs in its last bit from one processor to the next; a product of two
+    numbers does not.
     """
-    top = max(scores)
-    powers = [exp((score - top) / temperature) for score in scores]
-    total = sum(powers)
-    return scores.index(top), round(1 / total, 6), round(powers[0] / total, 6)
+    exact = Context(prec=30)
+
+    def power(over: int, under: int) -> float:
+        return float(exact.exp(exact.divide(exact.create_decimal(-over), under)))
+
+    wholes = [power(whole, 1) for whole in range(EXP_WHOLES + 1)]
+    return np.array(wholes), np.array([power(part, EXP_STEPS) for part in range(EXP_STEPS)])
+
+
+def _softmax(scores: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
+    """Probabilities of the classes; the same to the last bit on every machine."""
+    wholes, parts = _powers()
+    below = (scores.max(axis=1, keepdims=True) - scores) * (EXP_STEPS / temperature)
+    steps = np.minimum(np.rint(below), EXP_STEPS * EXP_WHOLES).astype(np.int64)
+    powers = wholes[steps // EXP_STEPS] * parts[steps % EXP_STEPS]
+    # One column after the other: how a sum over an axis is ordered depends on the processor.
+    total = powers[:, 0].copy()
+    for column in range(1, powers.shape[1]):
+        total += powers[:, column]
+    found: NDArray[np.float64] = powers / total[:, None]
+    return found
 
 
 @cache
@@ -233,6 +324,6 @@ def model() -> Model:
     return Model(unpacked(files(__package__).joinpath(WEIGHTS_FILE).read_bytes()))
 
 
-def classify(item: str) -> Classification:
-    """Classify one packed thread, mail or question."""
-    return model().classify(item)
+def classify(items: Sequence[str]) -> list[Classification]:
+    """Classify packed threads, mails or questions, each by itself."""
+    return model().classify(items)

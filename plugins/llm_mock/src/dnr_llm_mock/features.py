@@ -1,14 +1,15 @@
 """Room: classify. What a text is made of: words, parts of words, pairs of words, and concepts.
 
-Every feature is a number below 2**24 (a CRC), so that no vocabulary has to be shipped. A word has the same
-features wherever it stands, which lets its weights be summed once and kept.
+Every feature is a number (a CRC, or one of a pair), so that no vocabulary has to be shipped. A
+word has the same features wherever it stands, which lets its weights be summed once and kept.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -26,13 +27,18 @@ PLAIN: Final = bytes(
     for code in range(128)
 ) + bytes(128)
 """ASCII in lower case, and blanks for what is neither letter nor sign."""
+EDGE: Final = "\n"
+"""Stands before the first word and after the last one: it has pairs, and is no word itself."""
 SPACE: Final = 1 << 24
+"""Features other than pairs are below this, pairs from here on."""
+PAIR_BITS: Final = 22
+PAIR_FACTORS: Final = (0x9E3779B1, 0x85EBCA6B)
 STEM_CHARS: Final = 6
-ROOT_CHARS: Final = 240
 GRAM_CHARS: Final = 4
 OUTLOOK: Final = ("data", "bad", "done", "social", "ask")
 """Concepts whose absence says something, too."""
 LONG_WORD_CHARS: Final = 24
+LEAST_PARTS: Final = 8
 
 
 @frozen
@@ -41,27 +47,33 @@ class Lexicon:
 
     words: dict[str, tuple[str, ...]]
     prefixes: dict[str, tuple[str, ...]]
-    pairs: dict[str, tuple[str, ...]]
+    pairs: dict[tuple[str, str], tuple[str, ...]]
 
 
 @cache
 def lexicon() -> Lexicon:
     """The packaged lexicon: lines `concept: word beginning* two_words ...` in five languages."""
-    tables: tuple[dict[str, tuple[str, ...]], ...] = ({}, {}, {})
+    words: dict[str, tuple[str, ...]] = {}
+    prefixes: dict[str, tuple[str, ...]] = {}
+    pairs: dict[tuple[str, str], tuple[str, ...]] = {}
     text = files(__package__).joinpath("lexicon.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
         concept, colon, entries = line.partition(":")
         if not colon or line.startswith("#"):
             continue
         for entry in entries.split():
-            kind = 1 if entry.endswith("*") else 2 if "_" in entry else 0
-            key = entry.rstrip("*").replace("_", " ")
-            tables[kind][key] = (*tables[kind].get(key, ()), concept.strip())
-    return Lexicon(*tables)
+            first, joined, second = entry.partition("_")
+            if joined:
+                pairs[first, second] = (*pairs.get((first, second), ()), concept.strip())
+            else:
+                table = prefixes if entry.endswith("*") else words
+                key = entry.rstrip("*")
+                table[key] = (*table.get(key, ()), concept.strip())
+    return Lexicon(words, prefixes, pairs)
 
 
 def number(feature: str) -> int:
-    """The feature's number; the same on every machine."""
+    """The number of a feature that is no pair; the same on every machine."""
     return crc32(feature.encode("utf-8", "surrogatepass")) % SPACE
 
 
@@ -78,13 +90,10 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
-def stem(word: str) -> str:
-    """The beginning of a word, which its forms share."""
-    return word[:STEM_CHARS]
-
-
 def of_word(word: str) -> list[int]:
     """Features of one word: itself, its beginning, its four-letter parts, its concepts."""
+    if word == EDGE:
+        return []
     word = word[:LONG_WORD_CHARS]
     named = [f"w:{word}"]
     if len(word) > STEM_CHARS - 1:
@@ -133,31 +142,49 @@ def of_concepts(mask: int) -> list[int]:
     """Features of the concepts that a text has together: what a sum over words cannot say."""
     there = [name for name, bit in concept_bits().items() if mask & bit]
     missing = [name for name in OUTLOOK if name not in there]
-    named = [f"x:{a}+{b}" for at, a in enumerate(there) for b in there[at + 1 :]]
+    named = [f"x:{a}" for a in there]
+    named += [f"x:{a}+{b}" for at, a in enumerate(there) for b in there[at + 1 :]]
     named += [f"x:{a}-{b}" for a in there for b in missing]
     named += [f"x:-{b}" for b in missing]
     return [number(name) for name in named]
 
 
-def of_pair(first: str, second: str) -> list[int]:
-    """Features of two words that follow one another."""
-    named = [f"b:{stem(first)} {stem(second)}"]
-    named += [f"c:{concept}" for concept in concepts_of_pair(first, second)]
-    return [number(name) for name in named]
+def stem_number(word: str) -> int:
+    """32 bits of the beginning of a word, which its forms share."""
+    return crc32(word[:STEM_CHARS].encode("utf-8", "surrogatepass"))
+
+
+def of_pair(first: str, second: str) -> int:
+    """The feature of two words that follow one another: multiplied and mixed, in 32 bits."""
+    mixed = stem_number(first) * PAIR_FACTORS[0] + stem_number(second) * PAIR_FACTORS[1]
+    return SPACE + ((mixed & 0xFFFFFFFF) >> (32 - PAIR_BITS))
 
 
 def concepts_of_pair(first: str, second: str) -> tuple[str, ...]:
     """Concepts that two words hint at together."""
-    return lexicon().pairs.get(f"{first} {second}", ())
+    return lexicon().pairs.get((first, second), ())
 
 
-def parts(text: str) -> tuple[set[str], Iterator[tuple[str, str]], int]:
-    """The different words of a text, its pairs of words in order, and how many both are."""
+def counted(text: str) -> tuple[Counter[int], int]:
+    """All features of a text with their counts, and how many parts it has.
+
+    A word counts once, a pair as often as it stands there. The classifier adds up the same
+    without counting; this is what weights are fitted on.
+    """
     found = words(text)
     singles = set(found)
-    return singles, pairwise(found), len(singles) + max(0, len(found) - 1)
+    counts: Counter[int] = Counter()
+    concepts: set[str] = set()
+    for word in singles:
+        counts.update(of_word(word))
+        concepts |= concepts_of(word)
+    for first, second in pairwise([EDGE, *found, EDGE]):
+        counts[of_pair(first, second)] += 1
+        concepts.update(concepts_of_pair(first, second))
+    counts.update(of_concepts(bits(concepts)))
+    return counts, len(singles) + len(found) + 1
 
 
 def scale(part_count: int) -> float:
     """What a sum over so many words and pairs is divided by, so that length says little."""
-    return math.sqrt(max(8, part_count))
+    return math.sqrt(max(LEAST_PARTS, part_count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -41,11 +41,26 @@ class MockProvider:
         """
         return self.answer(request)
 
+    async def complete_many(self, requests: Sequence[Request]) -> Sequence[Reply]:
+        """Answer many requests; together where that is faster, which is when classifying.
+
+        Raises:
+            ProviderError: as `complete`, for any of them.
+        """
+        asked = [request.item for request in requests if request.purpose == "classify"]
+        said = iter(classify(asked))
+        return [
+            _reply(self.model, request, _classification(next(said), request.schema))
+            if request.purpose == "classify"
+            else self.answer(request)
+            for request in requests
+        ]
+
     def answer(self, request: Request) -> Reply:
         """What `complete` gives, without an event loop."""
         purpose = request.purpose
         if purpose == "classify":
-            raw = _classification(classify(request.item), request.schema)
+            raw = _classification(classify([request.item])[0], request.schema)
         elif purpose == "entities":
             found = entities(request.instructions, request.item, request.schema)
             raw = json.dumps(found, separators=(",", ":"))
@@ -53,15 +68,17 @@ class MockProvider:
             raw = json.dumps(write(request.item), ensure_ascii=False, separators=(",", ":"))
         else:
             raise ProviderError(f"the offline provider has no answer for purpose {purpose!r}")
-        usage = Usage(
-            (len(request.instructions) + len(request.item)) // CHARS_PER_TOKEN + 1,
-            len(raw) // CHARS_PER_TOKEN + 1,
-        )
-        return Reply(raw, usage, self.model)
+        return _reply(self.model, request, raw)
 
     def prompt_tokens_at_most(self, request: Request) -> int:
         """Upper bound of the prompt's tokens: its bytes, at most four a character."""
         return (len(request.instructions) + len(request.item)) * BYTES_PER_CHAR_AT_MOST
+
+
+def _reply(model: str, request: Request, raw: str) -> Reply:
+    prompt = len(request.instructions) + len(request.item)
+    usage = Usage(prompt // CHARS_PER_TOKEN + 1, len(raw) // CHARS_PER_TOKEN + 1)
+    return Reply(raw, usage, model)
 
 
 def _classification(result: Classification, schema: Mapping[str, Any]) -> str:
