@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from dnr_core.api.answer import run_report
     from dnr_core.api.begin import init
+    from dnr_core.api.benchmark import export_benchmark, score
     from dnr_core.api.context import open_context
     from dnr_core.api.judge import evaluate_health, evaluate_labels, validate
     from dnr_core.api.look import (
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate_health",
     "evaluate_labels",
     "explain",
+    "export_benchmark",
     "generate_comms",
     "generate_warehouse",
     "import_comms",
@@ -44,12 +46,14 @@ __all__ = [
     "read_comms",
     "repair",
     "run_report",
+    "score",
     "validate",
 ]
 
 _HOMES = {
     "answer": ("run_report",),
     "begin": ("init",),
+    "benchmark": ("export_benchmark", "score"),
     "context": ("open_context",),
     "judge": ("evaluate_health", "evaluate_labels", "validate"),
     "look": (

@@ -62,6 +62,25 @@ def test_the_readme_works_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     follow(readme)
 
 
+def test_a_stranger_can_enter_the_benchmark(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The set is made, the shown lines name rows, and they get a score, as the page shows it."""
+    monkeypatch.chdir(tmp_path)
+    # Less talk and one kind of company, for the time it takes.
+    monkeypatch.setenv("DNR_PLUGINS", "neobank,llm_mock")
+    for name, count in (("SLACK_THREADS", 60), ("EMAILS", 20), ("NLQ", 20)):
+        monkeypatch.setenv(f"DNR_COMMS_{name}", str(count))
+    page = ROOT / "docs" / "how-to" / "benchmark.md"
+    export, score = commands(page)
+    assert run([*shlex.split(export)[1:], "--seeds", "1"]) == 0
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+    exec(compile(code, page.name, "exec"), {})
+    capsys.readouterr()
+    assert run(shlex.split(score)[1:]) == 0
+    assert "key_null: 1.000 of" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_in_the_reference(name: str) -> None:
     """docs/reference/commands.md has a line for each command, and names no other."""
