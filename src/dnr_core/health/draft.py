@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import yaml
 
@@ -67,7 +67,7 @@ def _stored(described: Described) -> list[str]:
 
 
 def _name_of(url: str) -> str:
-    path = urlsplit(url).path if "://" in url else url
+    path = unquote(urlsplit(url).path) if "://" in url else url
     stem = Path(path.rstrip("/")).stem or "company"
     return re.sub(r"[^0-9a-z]+", "_", stem.lower()).strip("_") or "company"
 

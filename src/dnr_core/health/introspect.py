@@ -41,6 +41,12 @@ LEFT JOIN pg_class p ON p.oid = c.confrelid
 WHERE c.contype IN ('p', 'u', 'f') AND c.conparentid = 0 AND NOT t.relispartition
 ORDER BY n.nspname, t.relname, c.contype, c.conname
 """
+POSTGRES_MONEY: Final = """
+SELECT n.nspname, c.relname, a.attname
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.atttypid = 'money'::regtype AND a.attnum > 0
+"""
+"""Columns of a type that Ibis takes for decimal and PostgreSQL does not turn into a number."""
 DUCKDB_TABLES: Final = """
 SELECT table_schema, table_name, table_type = 'VIEW' FROM information_schema.tables
 WHERE table_catalog = current_database() ORDER BY ALL
@@ -99,6 +105,8 @@ def describe(opened: Opened) -> Described:
     names = [name for _, name, view in listed if not view]
     tables: list[Found] = []
     unreadable: dict[str, str] = {}
+    postgres = opened.dialect.name == "postgres"
+    strange = set(_raw(opened, POSTGRES_MONEY)) if postgres else set()
     for schema, name, view in listed:
         if view:
             continue
@@ -106,6 +114,7 @@ def describe(opened: Opened) -> Described:
         try:
             table = _table(opened, schema, name)
             columns = {column: _type(table[column].type()) for column in table.columns}
+            columns |= {c: "other" for c in table.columns if (schema, name, c) in strange}
             tables.append(
                 _counted(opened, Found(label, (*schema_path(schema), name), columns, table))
             )
