@@ -2,7 +2,7 @@
 
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
-`run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `describe`, `explain`, `repair`,
+`run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `evaluate_ranking`, `describe`, `explain`, `repair`,
 `draft_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
 the hooks of plugins, `dnr_core.errors` what they raise.
 """
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from dnr_core.api.begin import init
     from dnr_core.api.benchmark import export_benchmark, score
     from dnr_core.api.context import open_context
-    from dnr_core.api.judge import evaluate_health, evaluate_labels, validate
+    from dnr_core.api.judge import (
+        evaluate_health,
+        evaluate_labels,
+        evaluate_ranking,
+        validate,
+    )
     from dnr_core.api.look import (
         describe,
         draft_schema,
@@ -33,6 +38,7 @@ __all__ = [
     "draft_schema",
     "evaluate_health",
     "evaluate_labels",
+    "evaluate_ranking",
     "explain",
     "export_benchmark",
     "generate_comms",
@@ -55,7 +61,7 @@ _HOMES = {
     "begin": ("init",),
     "benchmark": ("export_benchmark", "score"),
     "context": ("open_context",),
-    "judge": ("evaluate_health", "evaluate_labels", "validate"),
+    "judge": ("evaluate_health", "evaluate_labels", "evaluate_ranking", "validate"),
     "look": (
         "describe",
         "draft_schema",

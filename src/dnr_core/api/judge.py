@@ -14,7 +14,7 @@ from dnr_core.progress import Progress, Silent
 
 if TYPE_CHECKING:
     from dnr_core.checks import QcSummary
-    from dnr_core.evaluation import HealthScores, LabelScores
+    from dnr_core.evaluation import HealthScores, LabelScores, RankingScores
 
 SEEDS: Final = 10
 """Companies of each kind that are evaluated where nobody says how many."""
@@ -147,6 +147,66 @@ def evaluate_health(
         tuple((Path(data), Path(meta)) for data, meta in given),
         context.settings,
         catalogue,
+        work=Path(work) if work is not None else context.settings.paths.reports / "eval" / "work",
+        out=optional_path(out),
+        workers=workers,
+        keep=keep,
+        progress=progress or Silent(),
+    )
+
+
+def evaluate_ranking(
+    archetypes: str | Sequence[str] | None = None,
+    *,
+    seeds: int | Sequence[int | str] | None = None,
+    scale: float | str = 0.05,
+    talk: float = 0.2,
+    work: Path | str | None = None,
+    keep: bool = False,
+    workers: int = 1,
+    out: Path | str | None = None,
+    context: Context | None = None,
+    progress: Progress | None = None,
+) -> RankingScores:
+    """Score reports against the true ranking, over drawn companies whose problems differ.
+
+    For each archetype and seed a company is drawn and made, ranked from its data alone, compared
+    with the ranking that its ledger and labels give and with what simpler rules would have named,
+    and taken away. A run that was killed goes on when it is called again with the same arguments.
+
+    Args:
+        archetypes: names; None means those of the settings, or all installed that can be made.
+        seeds: how many from 1 on, or the seeds themselves ("3-8" is a range); None means ten.
+        scale: what to multiply the usual volumes of a warehouse by.
+        talk: what to multiply the usual volumes of messages by.
+        work: folder of companies in the making; None means `paths.reports`/eval/work.
+        keep: leave them there.
+        workers: processes side by side.
+        out: folder for the scores; None writes none.
+        context: plugins and settings; None opens them.
+        progress: told of companies as they are judged.
+
+    Raises:
+        ConfigError: a name, scale or seed that cannot be used.
+    """
+    from dnr_core import evaluation
+
+    context = context or open_context()
+    usual = context.settings.comms
+    context = context.with_flags(
+        {
+            "warehouse.scale": str(_scale(scale)),
+            "comms.slack_threads": round(usual.slack_threads * talk),
+            "comms.emails": round(usual.emails * talk),
+            "comms.nlq": round(usual.nlq * talk),
+        }
+    )
+    names = (archetypes,) if isinstance(archetypes, str) else archetypes
+    return evaluation.evaluate_ranking(
+        [context.catalogue.archetype(name).name for name in names or installed_archetypes(context)],
+        _seeds(SEEDS if seeds is None else seeds),
+        context.settings,
+        context.catalogue,
         work=Path(work) if work is not None else context.settings.paths.reports / "eval" / "work",
         out=optional_path(out),
         workers=workers,

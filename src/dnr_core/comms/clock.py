@@ -70,9 +70,15 @@ class WorkClock:
         """Return the local time of a UTC microsecond."""
         return datetime.fromtimestamp(instant_us // US_PER_SECOND, tz=self._zone)
 
-    def working_moment(self, draw: Draw) -> int:
-        """Return a moment of ordinary work."""
+    def working_moment(
+        self, draw: Draw, first: date | None = None, last: date | None = None
+    ) -> int:
+        """Return a moment of ordinary work, on a day from `first` to `last` where there is one."""
         pool = self._weekdays if draw.chance(_WEEKDAY_PERCENT) else self._weekends
+        if first is not None or last is not None:
+            low, high = first or self.days[0], last or self.days[-1]
+            within = [day for day in self.days if low <= day <= high]
+            pool = [day for day in pool if low <= day <= high] or within or pool
         return self._on(draw.pick(pool or self.days), draw)
 
     def noticed(self, start_us: int, draw: Draw) -> int:

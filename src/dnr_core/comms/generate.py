@@ -21,7 +21,7 @@ from dnr_core.comms.people import Crowd, make_people, user_count
 from dnr_core.comms.read import KIND
 from dnr_core.comms.tables import LABEL_FILES
 from dnr_core.comms.threads import Company, Planned, plan_threads
-from dnr_core.comms.topics import Topics
+from dnr_core.comms.topics import Concern, Topics
 from dnr_core.comms.words import Words, write_words
 from dnr_core.comms.write import Briefs
 from dnr_core.model import Archetype
@@ -84,6 +84,7 @@ def generate_comms(
     warehouse: Path,
     out: Path,
     meta: Path,
+    concerns: Sequence[Concern] = (),
     progress: Progress = Silent(),  # noqa: B008  it has no state
 ) -> CommsFolder:
     """Make the talk of the company whose warehouse lies in `warehouse`.
@@ -95,6 +96,8 @@ def generate_comms(
         warehouse: a finished folder of `generate_warehouse`; only its manifest is read.
         out: the folder of the four tables, `budget.json` and the manifest.
         meta: the company's folder of truth; the labels are written there, and nothing is read.
+        concerns: what people are concerned about, in place of the usual mix of themes and of talk
+            about incidents.
         progress: told of the task "comms".
 
     Raises:
@@ -115,10 +118,10 @@ def generate_comms(
     people = make_people(user_count(comms.users, sum(counts.values())), Draw(seed, "people"))
     causes = (
         causes_of(archetype, made, catalogue, clock.start_us)
-        if comms.sample_policy == "event_aware"
+        if comms.sample_policy == "event_aware" and not concerns
         else ()
     )
-    company = Company(seed, Topics(archetype, seed), Crowd(people), clock, causes)
+    company = Company(seed, Topics(archetype, seed), Crowd(people), clock, causes, tuple(concerns))
     plan = {
         "slack": plan_threads(company, "slack", counts["slack"]),
         "email": plan_threads(company, "email", counts["email"]),

@@ -41,20 +41,30 @@ class Outcome:
 def plan_questions(company: Company, count: int) -> list[Planned]:
     """Return the questions of a company, in order of time."""
     seed = company.seed
+    about = company.concern_of_each(count, Draw(seed, "nlq", "concern"))
     themes = exact_mix(count, THEME_MIX, Draw(seed, "nlq", "theme"))
     bands = exact_mix(count, BAND_MIX, Draw(seed, "nlq", "band"))
     planned: list[Planned] = []
     for key in range(count):
         draw = Draw(seed, "nlq", "item", key)
+        concern = about[key]
         planned.append(
             Planned(
                 source="nlq",
                 key=key,
-                at_us=company.clock.working_moment(draw),
+                at_us=(
+                    company.clock.working_moment(draw, concern.first, concern.last)
+                    if concern
+                    else company.clock.working_moment(draw)
+                ),
                 bucket="analytics",
                 relevance="positive",
                 band=bands[key],
-                topic=company.topics.draw(themes[key], draw),
+                topic=(
+                    company.topics.of(concern, draw)
+                    if concern
+                    else company.topics.draw(themes[key], draw)
+                ),
                 people=tuple(company.crowd.writers("nlq", 1, draw)),
                 messages=1,
                 named=draw.chance(_NAMED_PERCENT),

@@ -15,7 +15,7 @@ from dnr_core.comms.clock import HOUR_US, US_PER_SECOND, WorkClock
 from dnr_core.comms.draw import Draw, exact_mix, seed_of
 from dnr_core.comms.people import Crowd, Person
 from dnr_core.comms.tables import BUCKETS
-from dnr_core.comms.topics import THEME_MIX, Topic, Topics
+from dnr_core.comms.topics import THEME_MIX, Concern, Topic, Topics
 from dnr_core.model import Incident
 
 RELEVANCE_MIX: Final[Mapping[str, int]] = {"positive": 45, "hard_negative": 20, "negative": 35}
@@ -88,6 +88,15 @@ class Company:
     crowd: Crowd
     clock: WorkClock
     causes: tuple[Cause, ...]
+    concerns: tuple[Concern, ...] = ()
+    """What people are concerned about; none leaves it to the usual mix of themes."""
+
+    def concern_of_each(self, count: int, draw: Draw) -> list[Concern | None]:
+        """Return what each of so many items is about; None where the usual mix decides."""
+        if not self.concerns:
+            return [None] * count
+        weights = {place: concern.weight for place, concern in enumerate(self.concerns)}
+        return [self.concerns[place] for place in exact_mix(count, weights, draw)]
 
 
 def plan_threads(company: Company, source: str, count: int) -> list[Planned]:
@@ -97,11 +106,23 @@ def plan_threads(company: Company, source: str, count: int) -> list[Planned]:
     buckets = exact_mix(count, BUCKETS, Draw(seed, source, "bucket"))
     bands = exact_mix(count, BAND_MIX, Draw(seed, source, "band"))
     positives = [n for n in range(count) if relevance[n] == "positive"]
+    about = company.concern_of_each(len(positives), Draw(seed, source, "concern"))
+    concerns = {n: one for n, one in zip(positives, about, strict=True) if one is not None}
     mix = exact_mix(len(positives), THEME_MIX, Draw(seed, source, "theme"))
-    themes = dict(zip(positives, mix, strict=True))
+    themes = dict(zip(positives, mix, strict=True)) | {n: c.theme for n, c in concerns.items()}
     causes = _causes(company, source, relevance, themes)
     planned = [
-        _plan_one(company, source, n, relevance[n], buckets[n], bands[n], themes.get(n), causes)
+        _plan_one(
+            company,
+            source,
+            n,
+            relevance[n],
+            buckets[n],
+            bands[n],
+            themes.get(n),
+            causes,
+            concerns.get(n),
+        )
         for n in range(count)
     ]
     planned = numbered(planned)
@@ -174,10 +195,13 @@ def _plan_one(
     band: str,
     theme: str | None,
     causes: Mapping[int, tuple[Cause, bool]],
+    concern: Concern | None,
 ) -> Planned:
     draw = Draw(company.seed, source, "item", key)
     cause, late = causes.get(key, (None, False))
-    if cause is None:
+    if concern is not None:
+        at_us = company.clock.working_moment(draw, concern.first, concern.last)
+    elif cause is None:
         at_us = company.clock.working_moment(draw)
     elif late:
         at_us = company.clock.noticed_late(cause.start_us, draw)
@@ -192,13 +216,17 @@ def _plan_one(
         bucket=bucket,
         relevance=relevance,
         band=band,
-        topic=_topic(company, relevance, theme, cause, draw),
+        topic=(
+            company.topics.of(concern, draw)
+            if concern is not None
+            else _topic(company, relevance, theme, cause, draw)
+        ),
         people=tuple(people),
         messages=messages,
         named=draw.chance(_NAMED_PERCENT),
         closure=_closure(relevance, draw),
         seed=seed_of(company.seed, source, "words", key),
-        cause=cause,
+        cause=None if concern is not None else cause,
     )
 
 

@@ -8,9 +8,10 @@ the largest demand of two companies differs.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from dnr_core.comms.draw import Draw
 from dnr_core.model import THEMES, Archetype, Column, Table
@@ -46,6 +47,22 @@ class Topic:
     join_on: tuple[tuple[str, str], ...] = ()
 
 
+@frozen
+class Concern:
+    """What some of the people of a made company are concerned about, where that is decided from outside.
+
+    `weight` is its part of the positives and of the questions, against the other concerns'. Its
+    talk lies on the local days `first` to `last`, both included; None is the stretch's end.
+    """
+
+    theme: str
+    table: str
+    weight: int
+    columns: tuple[str, ...] = ()
+    first: date | None = field(default=None, kw_only=True)
+    last: date | None = field(default=None, kw_only=True)
+
+
 def amount_columns(archetype: Archetype, table: str) -> tuple[str, ...]:
     """Return the columns of `table` in which its money is counted."""
     return tuple(
@@ -72,6 +89,10 @@ class Topics:
         """Return a topic of `theme`, on one of the tables that it fits."""
         table = self.archetype.schema[draw.weighted(self._weights[theme])]
         return self.on(theme, table, draw)
+
+    def of(self, concern: Concern, draw: Draw) -> Topic:
+        """Return the topic of one item about a concern."""
+        return self.on(concern.theme, self.archetype.schema[concern.table], draw, concern.columns)
 
     def on(self, theme: str, table: Table, draw: Draw, columns: tuple[str, ...] = ()) -> Topic:
         """Return a topic of `theme` on `table`; `columns` are those that broke, if any."""

@@ -275,11 +275,25 @@ class HealthGates:
 
 
 @frozen
+class RankingGates:
+    """Least (and, of regret and of the calibration error, most) that `eval-ranking --strict` accepts."""
+
+    top1: float = field(default=0.85, validator=_share)
+    overlap: float = field(default=0.90, validator=_share)
+    ndcg: float = field(default=0.95, validator=_share)
+    regret: float = field(default=0.03, validator=_share)
+    lead: float = field(default=0.15, validator=_share)
+    """How far the best baseline is behind, on overlap."""
+    calibration_error: float = field(default=0.05, validator=_share)
+
+
+@frozen
 class EvalSettings:
     """Evaluation against the truth."""
 
     gates: EvalGates = EvalGates()
     health_gates: HealthGates = HealthGates()
+    ranking_gates: RankingGates = RankingGates()
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from dnr_core.evaluation.health import HealthGate, HealthScores, evaluate_health
 from dnr_core.evaluation.labels import Gate, LabelScores, evaluate_labels
+from dnr_core.evaluation.ranking import RankingGate, RankingScores, evaluate_ranking
 from dnr_core.evaluation.runs import Recipe, recipes
 
 __all__ = [
@@ -9,8 +10,11 @@ __all__ = [
     "HealthGate",
     "HealthScores",
     "LabelScores",
+    "RankingGate",
+    "RankingScores",
     "Recipe",
     "evaluate_health",
     "evaluate_labels",
+    "evaluate_ranking",
     "recipes",
 ]
