@@ -219,8 +219,10 @@ def _smallest(series: Series, tested: int, least_rise: float) -> Detectable:
     noise = median(day.noise_factor for day in series.days)
     rise = max(detectable_rise(usual, rows, noise, tested), least_rise, LEAST_EVENTS / rows)
     name = series.measured.name
+    # A rise on one day is a seventh of it in a week.
+    rise = round(min(1.0, rise * series.step), 4)
     a_day = round(rows / series.step, 1)
-    return Detectable(series.kind, name, series.column, a_day, round(rise, 4), round(noise, 2))
+    return Detectable(series.kind, name, series.column, a_day, rise, round(noise, 2))
 
 
 def _detectable(judged: list[Series], tested: int, least_rise: float) -> dict[str, float]:

@@ -290,7 +290,7 @@ def _reach(context: Context, health: HealthResult) -> list[str]:
             rows, most = by_table.get(line.table, (0.0, 0.0))
             by_table[line.table] = (max(rows, line.rows_a_day), max(most, line.smallest))
     return [
-        f"{say.capital(context.title(table))} ({say.count(rows)} rows a day): a rise "
+        f"{say.capital(context.title(table))} ({say.count(rows)} rows a day): a one-day rise "
         f"of at least {say.plain(say.significant(100 * rise))} points could have been seen"
         for table, (rows, rise) in sorted(by_table.items())
         if rows < PROMISED_ROWS
