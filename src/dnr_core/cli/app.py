@@ -24,12 +24,9 @@ COMMANDS: Final[dict[str, str]] = {
     "validate": "Check that a made company is what it was asked to be.",
     "eval-labels": "Score predictions against the true labels.",
     "eval-health": "Score detected incidents against the truth of many made companies.",
-<<<<<<< HEAD
     "eval-ranking": "Score reports against the true ranking, over many companies.",
-=======
     "export-benchmark": "Write a frozen set of companies for anyone's tool.",
     "score": "Score predictions against a frozen set.",
->>>>>>> origin/main
     "describe": "Show what a made warehouse holds.",
     "explain": "Show the SQL behind a figure.",
     "repair": "Give back the clean company from a broken one and its ledger.",
