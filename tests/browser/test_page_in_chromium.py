@@ -49,6 +49,61 @@ def test_it_opens_from_disk_without_request_or_error(
             assert wide <= 0
 
 
+@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nothing",
+        "one need",
+        "no money",
+        "talk alone",
+        "20 years",
+        "500 tables",
+        "evil names",
+        "compared",
+    ],
+)
+def test_unusual_companies_break_nothing(
+    browser: Any, odd_pages: dict[str, Path], name: str, width: int
+) -> None:
+    """Markup, right-to-left and endless words, many tables, no money: all is text, in the frame."""
+    size = {"width": width, "height": 800}
+    with opened(browser, odd_pages[name], viewport=size) as (page, requests, messages):
+        assert requests == []
+        assert messages == []
+        assert page.locator("h1").is_visible()
+        assert page.locator("script").count() == 1
+        wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0
+        clipped = page.evaluate(
+            "[...document.querySelectorAll('.card, .first p, h1, h2, blockquote')]"
+            ".filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className || e.tagName)"
+        )
+        assert clipped == []
+    assert odd_pages[name].stat().st_size < 1_000_000
+
+
+def test_the_keyboard_reaches_everything(browser: Any, page_path: Path) -> None:
+    """The first stop skips to the sections; every link, button and query can be reached, in sight."""
+    with opened(browser, page_path, viewport={"width": 1280, "height": 800}) as (page, _, _):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.className") == "skip"
+        assert page.locator(".skip").bounding_box()["x"] >= 0
+        stops = page.locator("a[href], th button, summary, [tabindex='0']").count()
+        seen = 1
+        while seen < stops + 1:
+            page.keyboard.press("Tab")
+            tag = page.evaluate("document.activeElement.tagName")
+            if tag == "BODY":
+                break
+            seen += 1
+        hidden = page.evaluate(
+            "[...document.querySelectorAll('details:not([open]) [tabindex], "
+            "details:not([open]) th button')].filter(e => e.tagName != 'SUMMARY').length"
+        )
+        assert seen >= stops - hidden
+
+
 def test_the_first_screen_holds_the_answer(browser: Any, page_path: Path) -> None:
     """On 1280 x 800 the sentence, the cards, the bars, the strips and the footing are in sight."""
     with opened(browser, page_path, viewport={"width": 1280, "height": 800}) as (page, _, _):

@@ -10,11 +10,13 @@ from dnr_core.health.local_time import date_of
 from dnr_core.model.need import Need
 from dnr_core.report import wording as say
 from dnr_core.report.context import Context
+from dnr_core.report.labels import shortened
 
 WEEKDAYS: Final = (
     *("Mondays", "Tuesdays", "Wednesdays", "Thursdays", "Fridays", "Saturdays", "Sundays"),
 )
 MOST_NAMED: Final = 4
+MOST_CHARACTERS: Final = 48
 CUT_WORDS: Final = {
     "day": "day",
     "weekday": "weekday",
@@ -87,7 +89,7 @@ def value_text(cut: Cut, value: int | str | None) -> str:
         return WEEKDAYS[int(value)]
     if cut.kind in {"hour", "load_hour"}:
         return f"{int(value):02d}:00"
-    return str(value)
+    return shortened(str(value), MOST_CHARACTERS)
 
 
 def where_text(found: Concentration) -> str:
