@@ -43,7 +43,8 @@ def loaded_hours(
     if table.kind != "fact" or table.loaded_at is None:
         return None
     rows = timed(warehouse, table, clock).rows
-    rows = rows.select(hour=clock.dialect.floor_divide(rows.loaded_s, HOUR))
+    plain = clock.is_plain(table.name, (table.loaded_at,))
+    rows = rows.select(hour=clock.dialect.floor_divide(rows.loaded_s, HOUR, positive=plain))
     rows = rows.filter(rows.hour.notnull())
     grouped = rows.group_by("hour").agg(n=rows.count())
     counted = {int(hour): int(n) for hour, n in warehouse.rows(grouped.select("hour", "n"))}

@@ -47,6 +47,11 @@ def instant_of(seconds: int) -> datetime:
     return _EPOCH_INSTANT + timedelta(seconds=seconds)
 
 
+def sound(seconds: Any) -> Any:
+    """Seconds since 1970 of a column, null before 1900 and after 2100."""
+    return ibis.ifelse(seconds.between(PLAUSIBLE_FROM, PLAUSIBLE_TO), seconds, ibis.null("int64"))
+
+
 def offset_at(zone: tzinfo, seconds: int) -> int:
     """Seconds that local time is ahead of UTC at an instant."""
     offset = instant_of(seconds).astimezone(zone).utcoffset()
@@ -102,8 +107,10 @@ def utc_of_wall(seconds: int, walls: tuple[tuple[int, int], ...]) -> int:
 class LocalClock:
     """Turns timestamp columns into integer columns in the business zone.
 
-    `offsets` are the zone's transitions over the range of the data. A `date` column is a local
-    day already and is taken as it is.
+    `offsets` are the zone's transitions over the range of the data. `plain` are the columns, as
+    `(table, column)`, all of whose times lie between 1970 and 2100: their seconds need no check
+    and no care for what is before 1970. A `date` column is a local day already and is taken as
+    it is.
     """
 
     tz: str
@@ -111,18 +118,29 @@ class LocalClock:
     offsets: tuple[tuple[int, int], ...]
     stored: tuple[tuple[int, int], ...] = ()
     """Wall offsets of the zone in which times without a zone are stored; empty for UTC."""
+    plain: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def over(
-        cls, tz: str, dialect: Dialect, first: int, last: int, stored_tz: str | None = None
+        cls,
+        tz: str,
+        dialect: Dialect,
+        first: int,
+        last: int,
+        stored_tz: str | None = None,
+        plain: frozenset[tuple[str, str]] = frozenset(),
     ) -> LocalClock:
         """Make a clock that is right for instants between two seconds since 1970."""
         stored = wall_offsets(zone_of(stored_tz), first, last) if stored_tz else ()
-        return cls(tz, dialect, transitions(zone_of(tz), first, last), stored)
+        return cls(tz, dialect, transitions(zone_of(tz), first, last), stored, plain)
 
-    def seconds(self, instant: Any) -> Any:
+    def is_plain(self, table: str, columns: tuple[str, ...]) -> bool:
+        """Tell whether all times of these columns lie between 1970 and 2100."""
+        return bool(columns) and all((table, column) in self.plain for column in columns)
+
+    def seconds(self, instant: Any, *, plain: bool = False) -> Any:
         """Whole seconds since 1970 in UTC."""
-        seconds = self.dialect.epoch_seconds(instant)
+        seconds = self.dialect.epoch_seconds(instant, positive=plain)
         if not self.stored or not is_naive(instant):
             return seconds
         shift = _stepped(seconds, self.stored)
@@ -131,13 +149,19 @@ class LocalClock:
             shift = ibis.ifelse(named, ibis.literal(0, "int64"), shift)
         return seconds - shift
 
+    def sound_seconds(self, instant: Any, *, plain: bool) -> Any:
+        """Whole seconds since 1970 in UTC; null before 1900 and after 2100."""
+        seconds = self.seconds(instant, plain=plain)
+        return seconds if plain else sound(seconds)
+
     def local_seconds(self, seconds: Any) -> Any:
         """Seconds since 1970 on the local clock, of a column of seconds in UTC."""
         return seconds + _stepped(seconds, self.offsets)
 
-    def day_of_seconds(self, seconds: Any) -> Any:
+    def day_of_seconds(self, seconds: Any, *, plain: bool = False) -> Any:
         """Local day, in days since 1970, of a column of seconds in UTC."""
-        return self.dialect.floor_divide(self.local_seconds(seconds), SECONDS_PER_DAY)
+        local = self.local_seconds(seconds)
+        return self.dialect.floor_divide(local, SECONDS_PER_DAY, positive=plain)
 
     def day(self, instant: Any) -> Any:
         """Local day, in days since 1970."""

@@ -14,6 +14,7 @@ from dnr_core.errors import InputError
 from dnr_core.health.capabilities import told
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts, count
+from dnr_core.health.dialect import SECONDS_PER_DAY
 from dnr_core.health.incidents import detect
 from dnr_core.health.kpis import Months, guardrails, kpis, revenue, usual_month
 from dnr_core.health.lag import Lags, lags
@@ -78,19 +79,19 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
         )
     ]
     limits = Limits.of(settings.report, tuple(dict.fromkeys(names)))
-    first, last, last_event = _range(warehouse)
+    times = _range(warehouse)
     as_of = as_of or settings.warehouse.as_of
     if as_of is None and told.get("as_of"):
         as_of = datetime.fromisoformat(str(told["as_of"]))
     if as_of is None and warehouse.made:
         as_of = DEFAULT_AS_OF
     if as_of is None:
-        if last_event is None:
+        if times.last_event is None:
             raise InputError(
                 f"no row of {warehouse.shown} has an event time, so there is no day to report on",
                 hint="name the event time of a fact table in the schema file, or give --as-of",
             )
-        as_of = _day_end(tz, last_event)
+        as_of = _day_end(tz, times.last_event)
     if as_of.tzinfo is None:
         as_of = as_of.replace(tzinfo=zone_of(tz))
     as_of = as_of.astimezone(UTC)
@@ -98,9 +99,10 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
     clock = LocalClock.over(
         tz,
         warehouse.dialect,
-        min(first, end) - 86_400,
-        max(last, end) + 86_400,
+        min(times.first, end) - 86_400,
+        max(times.last, end) + 86_400,
         archetype.stored_tz,
+        times.plain,
     )
     return Setup(clock, limits, tz, as_of)
 
@@ -112,10 +114,23 @@ def _day_end(tz: str, second: int) -> datetime:
     return datetime.combine(following, datetime.min.time(), tzinfo=zone).astimezone(UTC)
 
 
-def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
-    """Earliest and latest plausible second of any time, and the latest event of a fact table."""
+@frozen
+class Range:
+    """Earliest and latest plausible second of any time, and the latest event of a fact table.
+
+    `plain` are the columns all of whose times lie between 1970 and 2100.
+    """
+
+    first: int
+    last: int
+    last_event: int | None
+    plain: frozenset[tuple[str, str]]
+
+
+def _range(warehouse: Warehouse) -> Range:
     first, last = PLAUSIBLE_TO, PLAUSIBLE_FROM
     last_event: int | None = None
+    plain: set[tuple[str, str]] = set()
     stored = warehouse.archetype.stored_tz
     walls = wall_offsets(zone_of(stored), PLAUSIBLE_FROM, PLAUSIBLE_TO) if stored else ()
     for table in _present(warehouse):
@@ -123,7 +138,7 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
         if not columns:
             continue
         source = warehouse.table(table.name)
-        row = _bounds(warehouse, source, columns)
+        row, whole = _bounds(warehouse, source, columns)
         own = event_columns(table) if table.kind == "fact" else ()
         for place, name in enumerate(columns):
             low, high = row[2 * place], row[2 * place + 1]
@@ -132,13 +147,20 @@ def _range(warehouse: Warehouse) -> tuple[int, int, int | None]:
             if walls and is_naive(source[name]):
                 low, high = utc_of_wall(int(low), walls), utc_of_wall(int(high), walls)
             first, last = min(first, int(low)), max(last, int(high))
+            # Two days off 1970, so that no zone's clock is before it either.
+            if whole and low >= 2 * SECONDS_PER_DAY:
+                plain.add((table.name, name))
             if name in own:
                 last_event = max(int(high), last_event if last_event is not None else int(high))
-    return (first, last, last_event) if first <= last else (0, 0, None)
+    if first > last:
+        first = last = 0
+    return Range(first, last, last_event, frozenset(plain))
 
 
-def _bounds(warehouse: Warehouse, source: Any, columns: tuple[str, ...]) -> tuple[Any, ...]:
-    """Earliest and latest plausible second of each column, one after the other."""
+def _bounds(
+    warehouse: Warehouse, source: Any, columns: tuple[str, ...]
+) -> tuple[tuple[Any, ...], bool]:
+    """Earliest and latest plausible second of each column, and whether all others are plausible."""
     seconds = warehouse.dialect.epoch_seconds
     if not warehouse.dialect.lacks("time_order"):
         # Times are compared as they are, and only the ends turned into seconds.
@@ -148,14 +170,14 @@ def _bounds(warehouse: Warehouse, source: Any, columns: tuple[str, ...]) -> tupl
         found = source.agg(**ends)
         row = warehouse.rows(found.select(**{name: seconds(found[name]) for name in ends}))[0]
         if all(end is None or PLAUSIBLE_FROM <= end <= PLAUSIBLE_TO for end in row):
-            return row
+            return row, True
     bounds = {}
     for place, name in enumerate(columns):
         second = seconds(source[name])
         sound = second.between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
         bounds[f"low_{place}"] = second.min(where=sound)
         bounds[f"high_{place}"] = second.max(where=sound)
-    return warehouse.rows(source.agg(**bounds))[0]
+    return warehouse.rows(source.agg(**bounds))[0], False
 
 
 def _times(warehouse: Warehouse, table: Table) -> tuple[str, ...]:
@@ -163,6 +185,7 @@ def _times(warehouse: Warehouse, table: Table) -> tuple[str, ...]:
     for other in warehouse.archetype.schema.tables:
         if other.event_time and other.event_time.through == table.name:
             names += other.event_time.columns
+        names += [k.parent_time for k in other.foreign_keys if k.to == table.name and k.parent_time]
     names += [s.time for s in warehouse.archetype.streams if s.table == table.name and s.time]
     return tuple(dict.fromkeys(names))
 

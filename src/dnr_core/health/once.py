@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import ibis
-
 from dnr_core.health.connect import Warehouse
-from dnr_core.health.dialect import bit_count
+from dnr_core.health.dense import repeated_dense
 from dnr_core.model.schema import Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
-_DAY_BITS: Final = 62
-_DAY_WORDS: Final = 8
-"""Days of a snapshot in one integer, and how many integers are worth it (496 days)."""
 LATEST: Final = 2**62
 """Stands for a load time that is not known: such a row is the last of its copies."""
 
@@ -42,45 +37,11 @@ def _repeated(warehouse: Warehouse, table: Table) -> ir.Table:
     }
     rows = source.select(**columns)
     rows = rows.filter(*(rows[name].notnull() for name in names))
-    rows = _suspects(warehouse, table, rows, names)
-    keys = rows.group_by(names).agg(copies=rows.count())
-    return warehouse.scratch(f"repeated:{table.name}", keys.filter(keys.copies > 1))
-
-
-def _suspects(warehouse: Warehouse, table: Table, rows: ir.Table, names: list[str]) -> ir.Table:
-    """Keep the rows whose key may be there twice, where that is cheaper than grouping them all.
-
-    A snapshot has as many keys as rows: its listings times its days. The days of one listing fit
-    into the bits of a few integers, so one small group a listing tells whether it has as many
-    rows as days; only where it has more are its keys worth a look.
-    """
-    dates = [n for n in names if rows[n].type().is_date()]
-    others = [n for n in names if n not in dates]
-    if table.kind != "snapshot" or len(dates) != 1 or not others or not warehouse.keeps:
-        return rows
-    if warehouse.dialect.lacks("bit_sets"):
-        return rows
-    day = warehouse.dialect.day_of_date(rows[dates[0]])
-    low, high = warehouse.rows(rows.agg(low=day.min(), high=day.max()))[0]
-    if low is None or high - low >= _DAY_BITS * _DAY_WORDS:
-        return rows
-    offset = day - ibis.literal(int(low), "int64")
-    one, none = ibis.literal(1, "int64"), ibis.literal(0, "int64")
-    words = {
-        f"days_{word}": ibis.ifelse(
-            offset.between(word * _DAY_BITS, (word + 1) * _DAY_BITS - 1),
-            one << (offset - word * _DAY_BITS),
-            none,
-        ).bit_or()
-        for word in range((int(high) - int(low)) // _DAY_BITS + 1)
-    }
-    seen = rows.group_by(others).agg(rows=rows.count(), **words)
-    days = sum((bit_count(seen[word]) for word in words), none)
-    doubtful = seen.filter(seen.rows > days).select(**{f"s_{n}": seen[n] for n in others})
-    doubtful = warehouse.scratch(f"suspects:{table.name}", doubtful)
-    if not _count(warehouse, doubtful):
-        return rows.limit(0)
-    return rows.inner_join(doubtful, [rows[n] == doubtful[f"s_{n}"] for n in others]).select(*names)
+    keys = repeated_dense(warehouse, rows, names, table.name)
+    if keys is None:
+        grouped = rows.group_by(names).agg(copies=rows.count())
+        keys = grouped.filter(grouped.copies > 1)
+    return warehouse.scratch(f"repeated:{table.name}", keys)
 
 
 def repeated_keys(warehouse: Warehouse, table: Table) -> ir.Table | None:

@@ -16,13 +16,14 @@ from dnr_core.health.counts import NO_DAY, Counts
 from dnr_core.health.dialect import Dialect
 from dnr_core.health.examples import examples_of, named, other_columns
 from dnr_core.health.lag import SHARES
-from dnr_core.health.local_time import LocalClock, day_number
+from dnr_core.health.local_time import LocalClock, day_number, instant_of
 from dnr_core.health.longform import Measured, Span, share_metrics
 from dnr_core.health.marks import all_of, any_of, judge
+from dnr_core.health.marks import frame as prepare_frame
 from dnr_core.health.once import LATEST, repeated, smallest
 from dnr_core.health.printed import sql_of
 from dnr_core.health.slo import Limits
-from dnr_core.health.times import Timed, timed
+from dnr_core.health.times import Timed, event_columns, timed
 from dnr_core.model.health import Metric, Proof
 from dnr_core.model.schema import Table
 from dnr_core.suggestions import did_you_mean
@@ -120,7 +121,7 @@ def proofs(
         marked = any(counts.affected_bits(metric, column) for column, metric in wanted)
         at_hand = marked and examples and warehouse.keeps
         late = limits.of_table(measured.name, "p95_ingest_lag_min")
-        recent = _recent(warehouse, counts, span, late) if at_hand else None
+        recent = _recent(warehouse, counts, clock, span, late) if at_hand else None
         whole = not counts.tally.any_of(counts.layout.bit("unkeyed")).any()
         for column, metric in wanted:
             asked = Question(counts.frame.table, metric, column, span.window, span.last)
@@ -129,13 +130,19 @@ def proofs(
     return tuple(found)
 
 
-def _recent(warehouse: Warehouse, counts: Counts, span: Span, late: float) -> ir.Table | None:
+def _recent(
+    warehouse: Warehouse, counts: Counts, clock: LocalClock, span: Span, late: float
+) -> ir.Table | None:
     """Keep the window's keys, times and marks at hand, so that no example reads the table again."""
     frame = counts.frame
     if frame.layout.words > 1 or not frame.table.business_key:
         return None
     names = tuple(f"own_{name}" for name in frame.table.business_key)
-    rows = frame.rows.filter(frame.rows.day.between(span.window, span.last))
+    since = _since(warehouse, frame.table, clock, span)
+    rows = frame.rows
+    if since is not None:
+        rows = prepare_frame(warehouse, frame.table, clock, late, source=since).rows
+    rows = rows.filter(rows.day.between(span.window, span.last))
     rows = rows.select(
         *(f"own_{name}" for name in other_columns(frame.table)),
         "event_s",
@@ -147,6 +154,23 @@ def _recent(warehouse: Warehouse, counts: Counts, span: Span, late: float) -> ir
     telling = sum(1 << p for p, mark in enumerate(frame.layout.marks) if mark.kind in kinds)
     key = f"recent:{frame.table.name}:{span.window}:{span.last}:{late}"
     return warehouse.scratch(key, rows.filter((rows.marks & telling) != 0))
+
+
+def _since(warehouse: Warehouse, table: Table, clock: LocalClock, span: Span) -> ir.Table | None:
+    """The table's rows from the window's first day on, by the event time as it lies in the files.
+
+    A filter on the column itself lets the reader skip whole parts of a table that is in order of
+    time; one on days computed from it cannot. None where the day is not of one such column.
+    """
+    source, events = warehouse.table(table.name), event_columns(table)
+    if len(events) != 1 or not clock.is_plain(table.name, events):
+        return None
+    column = source[events[0]]
+    if not column.type().is_timestamp() or clock.stored:
+        return None
+    begin = instant_of(clock.day_start(span.window))
+    begin = begin if column.type().timezone else begin.replace(tzinfo=None)
+    return source.filter(column >= ibis.literal(begin, column.type()))
 
 
 def _sample(

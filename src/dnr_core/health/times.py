@@ -12,7 +12,13 @@ from attrs import frozen
 
 from dnr_core.health.connect import Warehouse, family_of
 from dnr_core.health.dialect import SECONDS_PER_DAY
-from dnr_core.health.local_time import PLAUSIBLE_FROM, PLAUSIBLE_TO, LocalClock, is_naive
+from dnr_core.health.local_time import (
+    PLAUSIBLE_FROM,
+    PLAUSIBLE_TO,
+    LocalClock,
+    is_naive,
+    sound,
+)
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ForeignKey, Table
 
@@ -75,9 +81,11 @@ def parent_keys(
     parent = warehouse.table(key.to)
     columns: dict[str, Any] = {f"p_{i}": parent[c] for i, c in enumerate(key.to_columns)}
     if key.parent_time:
-        columns["since_s"] = clock.seconds(parent[key.parent_time])
+        plain = clock.is_plain(key.to, (key.parent_time,))
+        columns["since_s"] = clock.seconds(parent[key.parent_time], plain=plain)
     if events:
-        columns["happened_s"] = clock.seconds(first_of(parent, events))
+        plain = clock.is_plain(key.to, events)
+        columns["happened_s"] = clock.seconds(first_of(parent, events), plain=plain)
     names = [f"p_{i}" for i in range(len(key.to_columns))]
     known = parent.select(**columns)
     known = known.filter(*(known[name].notnull() for name in names))
@@ -171,19 +179,23 @@ def timed(
             day = clock.day(first_of(source, direct))
             columns["day"] = ibis.ifelse(day.between(FIRST_DAY, LAST_DAY), day, none)
         else:
-            columns["event_s"] = _sound(clock.seconds(first_of(source, direct)))
+            plain = clock.is_plain(table.name, direct)
+            columns["event_s"] = clock.sound_seconds(first_of(source, direct), plain=plain)
     loaded = table.loaded_at
-    columns["loaded_s"] = _sound(clock.seconds(source[loaded])) if loaded else none
+    loads_plain = loaded is not None and clock.is_plain(table.name, (loaded,))
+    columns["loaded_s"] = clock.sound_seconds(source[loaded], plain=loads_plain) if loaded else none
     rows = source.select(**columns)
     if key and table.event_time:
         rows = _through(warehouse, table, key, clock, rows)
     elif "timed" not in columns:
         rows = rows.mutate(timed=ibis.literal(value=False))
     if with_day and not date_only:
-        day = clock.day_of_seconds(rows.event_s)
+        events = table.event_time.columns if through and table.event_time else direct
+        plain = clock.is_plain(through or table.name, events)
+        day = clock.day_of_seconds(rows.event_s, plain=plain)
         if through:
             # An item whose order is not found happened on the day on which it was loaded.
-            day = ibis.coalesce(day, clock.day_of_seconds(rows.loaded_s))
+            day = ibis.coalesce(day, clock.day_of_seconds(rows.loaded_s, plain=loads_plain))
         rows = rows.mutate(day=day)
     has_event = bool(direct) or key is not None
     has_lag = has_event and not date_only and loaded is not None
@@ -208,11 +220,10 @@ def _through(
     rows = left_join(
         rows.drop("event_s"), known, place, tuple(f"own_{c}" for c in key.columns), wanted
     )
-    return rows.mutate(event_s=_sound(rows.happened_s), timed=rows.happened_s.notnull())
-
-
-def _sound(seconds: Any) -> Any:
-    return ibis.ifelse(seconds.between(PLAUSIBLE_FROM, PLAUSIBLE_TO), seconds, ibis.null("int64"))
+    happened = rows.happened_s
+    if not clock.is_plain(key.to, events):
+        happened = sound(happened)
+    return rows.mutate(event_s=happened, timed=rows.happened_s.notnull())
 
 
 def _no_lag(table: Table, *, date_only: bool, reachable: bool) -> str:

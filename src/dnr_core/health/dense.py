@@ -1,0 +1,121 @@
+"""Room: health. Keys that are there twice, found without a group for every key.
+
+Most keys are dense: numbers given out one after the other, or a listing's number with each of
+its days. Such keys are counted as bits. Sixty-two neighbours share one group, which keeps how
+many rows it has, which keys it has seen (an OR of bits), and the sum of those bits; what the sum
+has beyond the OR are the keys that came once more. A group-by of the keys themselves needs a
+group for each row: it takes several times as long, and memory that grows with the table.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+from attrs import frozen
+
+from dnr_core.health.connect import Warehouse
+from dnr_core.health.dialect import bit_count
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+BITS: Final = 62
+"""Keys in one group: so many bits leave a sum of two of them positive in 64 bits."""
+SPARSEST: Final = 8
+"""Up to so many numbers for each key that is there, groups of bits are the cheaper way."""
+
+
+@frozen
+class Digit:
+    """One column of the key as a digit of a whole number: `value - low`, of `base` possible ones."""
+
+    name: str
+    low: int
+    base: int
+    is_date: bool
+    type: Any
+
+
+def repeated_dense(
+    warehouse: Warehouse, rows: ir.Table, names: list[str], key: str
+) -> ir.Table | None:
+    """Return the keys (columns `names`, none null) with several rows, and `copies`.
+
+    None where the keys are not dense whole numbers or dates, or the backend cannot keep rows in
+    memory; `key` names the rows for what is kept.
+    """
+    if not warehouse.keeps or warehouse.dialect.lacks("bit_sets"):
+        return None
+    digits = _digits(warehouse, rows, names)
+    if digits is None:
+        return None
+    code: Any = ibis.literal(0, "int64")
+    for digit in digits:
+        code = code * digit.base + (_number(warehouse, rows[digit.name], digit) - digit.low)
+    coded = rows.select(code=code)
+    bucket = warehouse.dialect.floor_divide(coded.code, BITS)
+    coded = coded.select(bucket=bucket, place=coded.code - bucket * BITS)
+    bit = ibis.literal(1, "int64") << coded.place
+    seen = coded.group_by("bucket").agg(n=coded.count(), seen=bit.bit_or(), total=bit.sum())
+    # A sum of powers of two has as many bits as terms only where no power is there twice.
+    extra = seen.total - seen.seen
+    beyond = seen.n - bit_count(seen.seen)
+    full = seen.select("bucket", extra=extra, beyond=beyond, sure=bit_count(extra) == beyond)
+    full = warehouse.scratch(f"buckets:{key}", full.filter(full.beyond > 0))
+    places = ibis.range(BITS).unnest().name("place").as_table()
+    # DuckDB sums 64 bits to 128; what is left of a sure group fits into 64 again.
+    sure = full.filter(full.sure).mutate(extra=full.extra.cast("int64")).cross_join(places)
+    sure = sure.filter((sure.extra >> sure.place) % 2 == 1)
+    twice = _decoded(warehouse, sure.bucket * BITS + sure.place, digits, sure)
+    unsure = full.filter(~full.sure).select(unsure="bucket")
+    if not int(warehouse.rows(unsure.agg(n=unsure.count()))[0][0]):
+        return twice
+    more = rows.mutate(bucket=warehouse.dialect.floor_divide(code, BITS))
+    more = more.inner_join(unsure, more.bucket == unsure.unsure)
+    counted = more.group_by(names).agg(copies=more.count())
+    return twice.union(counted.filter(counted.copies > 1), distinct=False)
+
+
+def _digits(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> list[Digit] | None:
+    """How a key is read as one number; None where that would leave too many numbers unused."""
+    types = [rows[name].type() for name in names]
+    if not names or not all(kind.is_integer() or kind.is_date() for kind in types):
+        return None
+    ends: dict[str, Any] = {}
+    for place, name in enumerate(names):
+        ends |= {f"low_{place}": rows[name].min(), f"high_{place}": rows[name].max()}
+    found = rows.agg(n=rows.count(), **ends)
+    numbers = [
+        warehouse.dialect.day_of_date(found[name]) if found[name].type().is_date() else found[name]
+        for name in ends
+    ]
+    n, *bounds = warehouse.rows(found.select("n", **dict(zip(ends, numbers, strict=True))))[0]
+    if not n:
+        return None
+    digits = [
+        Digit(name, int(low), int(high) - int(low) + 1, kind.is_date(), kind)
+        for name, kind, low, high in zip(names, types, bounds[::2], bounds[1::2], strict=True)
+    ]
+    numbers_possible = 1
+    for digit in digits:
+        numbers_possible *= digit.base
+    return digits if numbers_possible <= SPARSEST * int(n) else None
+
+
+def _number(warehouse: Warehouse, column: Any, digit: Digit) -> Any:
+    return warehouse.dialect.day_of_date(column) if digit.is_date else column.cast("int64")
+
+
+def _decoded(warehouse: Warehouse, code: Any, digits: list[Digit], rows: ir.Table) -> ir.Table:
+    """Return the columns of the keys with these numbers; each is there twice."""
+    columns: dict[str, Any] = {}
+    for digit in reversed(digits):
+        rest = warehouse.dialect.floor_divide(code, digit.base)
+        value = code - rest * digit.base + digit.low
+        if digit.is_date:
+            value = warehouse.dialect.date_of_day(value)
+        columns[digit.name] = value.cast(digit.type)
+        code = rest
+    ordered = {digit.name: columns[digit.name] for digit in digits}
+    return rows.select(**ordered, copies=ibis.literal(2, "int64"))
