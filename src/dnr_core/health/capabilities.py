@@ -52,7 +52,7 @@ _ONE_BY_ONE: Final = "each quantile is asked for by itself"
 _NO_BITS: Final = Gap(
     "bit_sets",
     "no common function counts the bits of a number or joins them over a group",
-    "a snapshot's keys are grouped as any other's, which takes more memory and gives the same",
+    "repeated keys are found by a group for each key, which takes more memory and gives the same",
 )
 _NO_KEYS: Final = Gap(
     "declared_keys", "nothing declares a key here", "keys are guessed from names and data"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import ibis
+
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.dense import repeated_dense
 from dnr_core.model.schema import Table
