@@ -243,7 +243,7 @@ def _true_ranking(
     )
     shutil.rmtree(clean)
     demand = true_demand(truth, read_comms(comms), settings, tz)
-    oracle = oracle_ranking(archetype, settings, catalogue, rows, demand, window=window)
+    oracle = oracle_ranking(settings, catalogue, rows, demand, window=window)
     top = {need.key for need in oracle.top}
     return {
         "format": FORMAT,
