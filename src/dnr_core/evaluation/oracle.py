@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from math import sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
@@ -179,11 +180,17 @@ def oracle_ranking(
     for key in sorted({*broken, *(key for key in demand if key[1])}):
         need = _need(key, broken.get(key, ()), rows, demand.get(key), report, window)
         found.append(TrueNeed(need, score(need, report), _worth(need, report)))
+    # Within its limit and asked for by nobody is no need, whatever the money: limits are agreed.
+    found = [one for one in found if one.need.demand_items or _is_over(one.need)]
     ranked = tuple(sorted(found, key=_order))
     best: dict[str, TrueNeed] = {}
     for one in ranked:
         best.setdefault(one.need.theme, one)
     return Oracle(ranked, tuple(best.values())[: report.top])
+
+
+def _is_over(need: Need) -> bool:
+    return need.value is not None and need.slo is not None and need.value > need.slo
 
 
 def _order(one: TrueNeed) -> tuple[Any, ...]:
@@ -284,24 +291,30 @@ def _over_last_week(
 
 
 def _peak(by_day: Mapping[int, int], voiced: Voiced | None, last: int) -> int | None:
-    """Return the last day whose seven days had at least half of the evidence of the worst seven."""
+    """Return the last day whose seven days had at least half of the evidence of the worst seven.
+
+    Messages are counted, so that their number is known to its square root: that is forgiven.
+    """
     said: dict[int, int] = {}
     for day in voiced.days if voiced else ():
-        said[day] = said.get(day, 0) + 1
+        if day <= last:
+            said[day] = said.get(day, 0) + 1
+    broken = {day: count for day, count in by_day.items() if day <= last}
     tracks = [
-        {day: count / max(track.values()) for day, count in track.items() if day <= last}
-        for track in (by_day, said)
+        {day: count / max(track.values()) for day, count in track.items()}
+        for track in (broken, said)
         if track
     ]
-    tracks = [track for track in tracks if track]
     if not tracks:
         return None
-    first = min(min(track) for track in tracks)
-    evidence = {
-        end: sum(
-            track.get(day, 0.0) for track in tracks for day in range(end - _PEAK_DAYS + 1, end + 1)
-        )
-        for end in range(first, last + 1)
-    }
-    most = max(evidence.values())
-    return max(end for end, amount in evidence.items() if amount >= most / 2)
+    ends = range(min(min(track) for track in tracks), last + 1)
+    evidence = {end: sum(_of_week(track, end) for track in tracks) for end in ends}
+    slack = 0.0
+    if said:
+        slack = sqrt(max(_of_week(said, end) for end in ends) / 2) / max(said.values())
+    least = max(evidence.values()) / 2 - slack
+    return max(end for end, amount in evidence.items() if amount > 0 and amount >= least - 1e-9)
+
+
+def _of_week(track: Mapping[int, float], end: int) -> float:
+    return sum(track.get(day, 0) for day in range(end - _PEAK_DAYS + 1, end + 1))

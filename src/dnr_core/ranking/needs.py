@@ -27,6 +27,10 @@ from dnr_core.ranking.talk import Talk, Voice
 
 MONTH_DAYS: Final = 30
 PEAK_DAYS: Final = 7
+PEAK_PART: Final = 0.5
+"""Seven days with this part of the most evidence are still of the peak: what goes on as before has not
+faded, and which of many like weeks was the very busiest is chance."""
+ROUNDING: Final = 1e-9
 UNION_TABLES: Final = 12
 """Needs with two broken metrics whose shared rows are counted exactly, by most money."""
 
@@ -313,6 +317,49 @@ def _over_last_week(
     return over_limit(last_week, metric, limit)
 
 
+def evidence_tracks(
+    measures: Measures | None, table: str, metrics: tuple[str, ...], voice: Voice | None, last: int
+) -> tuple[tuple[Ints, Floats], tuple[Ints, Floats]]:
+    """Return broken rows and messages by day, over the history to the last day."""
+    tracks: list[tuple[Ints, Floats]] = []
+    for metric in metrics if measures else ():
+        if measures:
+            series = measures.series(table, metric)
+            tracks.append((series.days, series.numerator))
+    talk = [(voice.days, np.ones(voice.days.size))] if voice else []
+    return _merged(tracks, last), _merged(talk, last)
+
+
+def peak_of(rows: Floats, talk: Floats) -> Ints:
+    """Return the place of the peak's last day; both are days along the last axis, 0 where none.
+
+    The peak's last day is that of the last seven days that had at least half of the most evidence,
+    rows and messages each scaled to their own busiest day and added. Messages are few: what seven
+    days of them lack may be chance, so one standard deviation of half the most is forgiven.
+    """
+    scaled_rows, _ = _scaled(rows)
+    scaled_talk, busiest = _scaled(talk)
+    evidence = _week_sums(scaled_rows) + _week_sums(scaled_talk)
+    most = evidence.max(axis=-1, keepdims=True)
+    messages = _week_sums(talk).max(axis=-1, keepdims=True)
+    slack = np.sqrt(messages * PEAK_PART) / busiest
+    # A day without any evidence before it is never of the peak.
+    enough = (evidence >= most * PEAK_PART - slack - ROUNDING) & (evidence > ROUNDING)
+    return np.asarray(evidence.shape[-1] - 1 - np.argmax(enough[..., ::-1], axis=-1), np.int64)
+
+
+def _scaled(counts: Floats) -> tuple[Floats, Floats]:
+    busiest = np.maximum(counts.max(axis=-1, keepdims=True), 1e-300)
+    return np.asarray(counts / busiest), np.asarray(busiest)
+
+
+def _week_sums(daily: Floats) -> Floats:
+    summed = np.cumsum(daily, axis=-1)
+    result = summed.copy()
+    result[..., PEAK_DAYS:] -= summed[..., :-PEAK_DAYS]
+    return np.asarray(result)
+
+
 def _peak(
     measures: Measures | None,
     table: str,
@@ -320,31 +367,21 @@ def _peak(
     voice: Voice | None,
     last_day: int,
 ) -> date | None:
-    """Return the last day of the seven local days with the most evidence.
-
-    Affected rows and messages are each scaled to their own busiest day and added; of equals,
-    the latest counts.
-    """
-    tracks: list[tuple[Ints, Floats]] = []
-    for metric in metrics if measures else ():
-        if measures:
-            series = measures.series(table, metric)
-            tracks.append((series.days, series.numerator))
-    rows = _merged(tracks, last_day)
-    talk = _merged([(voice.days, np.ones(voice.days.size))] if voice else [], last_day)
-    present = [track for track in (rows, talk) if track[1].any()]
+    """Return the peak's last day, None where nothing has a day."""
+    rows, talk = evidence_tracks(measures, table, metrics, voice, last_day)
+    present = [days for days, counts in (rows, talk) if counts.any()]
     if not present:
         return None
-    first = min(int(days[0]) for days, _ in present)
-    evidence = np.zeros(last_day - first + 1)
-    for days, counts in present:
-        daily = np.zeros(evidence.size)
-        daily[days - first] = counts
-        padded = np.concatenate([[0.0], np.cumsum(daily)])
-        ends = np.arange(1, evidence.size + 1)
-        evidence += (padded[ends] - padded[np.maximum(ends - PEAK_DAYS, 0)]) / daily.max()
-    best = int(np.flatnonzero(evidence == evidence.max())[-1])
-    return EPOCH + timedelta(days=first + best)
+    first = min(int(days[0]) for days in present)
+    best = peak_of(*(on_days(track, first, last_day) for track in (rows, talk)))
+    return EPOCH + timedelta(days=first + int(best))
+
+
+def on_days(track: tuple[Ints, Floats], first: int, last: int) -> Floats:
+    """Lay counts out over the days from `first` to `last`."""
+    daily = np.zeros(last - first + 1)
+    daily[track[0] - first] = track[1]
+    return daily
 
 
 def _merged(tracks: list[tuple[Ints, Floats]], last_day: int) -> tuple[Ints, Floats]:

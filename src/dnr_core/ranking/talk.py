@@ -1,4 +1,9 @@
-"""Room: ranking. The demand as arrays: who asks, about which table, how much it weighs."""
+"""Room: ranking. The demand as arrays: who asks, about which table, how much it weighs.
+
+A message's weight goes to the tables that it names; what a guess is not trusted with, and what
+messages say that name no table, lies on the theme's tables as its demand does (`meaning.py`). So the
+shares of a theme over its tables add up to the theme's.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,7 @@ import numpy as np
 from attrs import frozen
 
 from dnr_core.model.demand import DemandResult
+from dnr_core.ranking.meaning import Meaning, meaning
 from dnr_core.ranking.measures import Floats, Ints
 
 if TYPE_CHECKING:
@@ -22,7 +28,10 @@ WEIGHT_UNIT: Final = 1e9
 
 @frozen
 class Voice:
-    """All demand for one theme on one table. `rows` index the arrays of `Talk`."""
+    """All demand for one theme on one table. `rows` index the arrays of `Talk`.
+
+    `lies` is the part of the theme's weight without a sure table that lies on this one.
+    """
 
     theme: str
     table: str
@@ -33,6 +42,7 @@ class Voice:
     class_confidence: float | None
     entity_confidence: float | None
     days: Ints
+    lies: float = 0.0
 
     @property
     def teams(self) -> int:
@@ -61,19 +71,64 @@ class Talk:
         self.units = len(units)
         self.unit_source: Ints = np.zeros(self.units, np.int64)
         self.unit_source[self.unit_of] = self.source_of
-        self._entity = _entity_confidence(demand.entities)
+        self._entity, self._guesses = _entity_confidence(demand.entities)
+        themes = sorted({str(row["theme"]) for row in kept})
+        self._theme_of: Ints = np.array([themes.index(row["theme"]) for row in kept], np.int64)
+        self._themes = {theme: number for number, theme in enumerate(themes)}
+        self._tables = {
+            table: number
+            for number, table in enumerate(sorted({"", *(str(row["table"] or "") for row in kept)}))
+        }
+        self._meaning, trusted = self._read()
+        self.named: Ints = np.rint(self.weights * trusted).astype(np.int64)
+        """What each row's table has of its weight; the rest lies where the theme's demand does."""
+        self.loose: Ints = self.weights - self.named
+        self.loose_by_theme: dict[str, Ints] = {
+            theme: np.flatnonzero((self._theme_of == number) & (self.loose > 0))
+            for theme, number in self._themes.items()
+        }
         self.voices: dict[tuple[str, str], Voice] = self._gather()
 
     def share(self, voice: Voice | None) -> float:
         """Return the weighted share of all demand."""
         if voice is None:
             return 0.0
-        return int(self.weights[voice.rows].sum()) / self.total_weight
+        named = int(self.named[voice.rows].sum())
+        loose = int(self.loose[self.loose_by_theme[voice.theme]].sum())
+        return (named + voice.lies * loose) / self.total_weight
 
     def theme_share(self, theme: str) -> float:
         """Return the weighted share of a theme over all tables."""
         rows = [n for n, row in enumerate(self._rows) if row["theme"] == theme]
         return int(self.weights[rows].sum()) / self.total_weight if rows else 0.0
+
+    def _read(self) -> tuple[Meaning, Floats]:
+        """Return what guesses are worth, and for each row the part that its table has."""
+        tables = [str(row["table"] or "") for row in self._rows]
+        table_of = np.array([self._tables[table] for table in tables], np.int64)
+        confidences = np.array(
+            [
+                self._guesses.get((*_unit(row), table), 1.0)
+                for row, table in zip(self._rows, tables, strict=True)
+            ],
+            np.float64,
+        )
+        found = meaning(
+            self._theme_of,
+            table_of,
+            self.weights / self.total_weight,
+            confidences,
+            unnamed=self._tables[""],
+        )
+        trusted = np.ones(len(tables))
+        for row, (theme, table) in enumerate(zip(self._theme_of, table_of, strict=True)):
+            if not tables[row]:
+                # Where nobody names a table the theme's demand stays where it is: on none.
+                is_placed = any(key[0] == theme for key in found.lies)
+                trusted[row] = 0.0 if is_placed else 1.0
+            elif confidences[row] < 1:
+                trusted[row] = found.trust.get((int(theme), int(table)), 1.0)
+        return found, trusted
 
     def _gather(self) -> dict[tuple[str, str], Voice]:
         groups: dict[tuple[str, str], list[int]] = {}
@@ -98,8 +153,13 @@ class Talk:
             class_confidence=_mean(confidences),
             entity_confidence=_mean(entity),
             days=np.sort(np.array([(d - _EPOCH).days for d in days], np.int64)),
+            lies=self._meaning.lies.get((self._themes[key[0]], self._tables[key[1]]), 0.0),
         )
 
+
+BY_RULE: Final = "rule"
+"""How a table was found that is named exactly."""
+MOST_CERTAIN: Final = 0.99
 
 _COLUMNS: Final = [
     "item_id",
@@ -124,15 +184,22 @@ def _mean(values: list[Any]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _entity_confidence(entities: pa.Table) -> dict[tuple[str, str, str], float]:
+def _entity_confidence(
+    entities: pa.Table,
+) -> tuple[dict[tuple[str, str, str], float], dict[tuple[str, str, str], float]]:
+    """Return the best confidence by source, item and table; and that of tables only guessed."""
     found: dict[tuple[str, str, str], float] = {}
-    columns = entities.select(["source", "item_id", "table", "confidence"]).to_pylist()
+    sure: set[tuple[str, str, str]] = set()
+    columns = entities.select(["source", "item_id", "table", "confidence", "found_by"]).to_pylist()
     for row in columns:
-        if row["confidence"] is None:
-            continue
         key = (str(row["source"]), str(row["item_id"]), str(row["table"]))
-        found[key] = max(found.get(key, 0.0), float(row["confidence"]))
-    return found
+        if row["found_by"] == BY_RULE:
+            sure.add(key)
+        if row["confidence"] is not None:
+            found[key] = max(found.get(key, 0.0), float(row["confidence"]))
+    # A guess that is called certain is a guess all the same.
+    guesses = {key: min(value, MOST_CERTAIN) for key, value in found.items() if key not in sure}
+    return found, guesses
 
 
 def resampled_shares(talk: Talk, voices: list[Voice], resamples: int, seed: int) -> Floats:
@@ -147,9 +214,15 @@ def resampled_shares(talk: Talk, voices: list[Voice], resamples: int, seed: int)
     source_weight = np.bincount(talk.source_of, weights=talk.weights, minlength=count)
     members = [np.flatnonzero(group_source == s) for s in range(count)]
     row_group = group[talk.unit_of] if talk.units else np.empty(0, np.int64)
-    rows = np.concatenate([voice.rows for voice in voices]) if voices else np.empty(0, np.int64)
-    cell = np.repeat(np.arange(len(voices)), [voice.rows.size for voice in voices])
-    cell = cell * count + talk.source_of[rows]
+    # One cell a voice, then one a theme for what lies on its tables.
+    themes = list(talk.loose_by_theme)
+    parts = [voice.rows for voice in voices] + [talk.loose_by_theme[theme] for theme in themes]
+    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
+    of_cell = np.repeat(np.arange(len(parts)), [part.size for part in parts])
+    own = np.where(of_cell < len(voices), talk.named[rows], talk.loose[rows])
+    cell = of_cell * count + talk.source_of[rows]
+    theme_of = np.array([themes.index(voice.theme) for voice in voices], np.int64)
+    lies = np.array([voice.lies for voice in voices])
     shares = np.zeros((resamples, len(voices)))
     for draw in range(resamples):
         times = np.zeros(groups, np.int64)
@@ -160,11 +233,14 @@ def resampled_shares(talk: Talk, voices: list[Voice], resamples: int, seed: int)
         weight = times[row_group] * talk.weights
         drawn = np.bincount(talk.source_of, weights=weight, minlength=count)
         factor = source_weight / np.maximum(drawn, 1.0)
-        per_cell = np.bincount(cell, weights=weight[rows], minlength=len(voices) * count)
+        drawn_here = times[row_group[rows]] * own
+        per_cell = np.bincount(cell, weights=drawn_here, minlength=len(parts) * count)
         # A fixed, left-to-right sum over sources: the same last bit on every machine.
-        by_source = per_cell.reshape(len(voices), count) * factor
+        by_source = per_cell.reshape(len(parts), count) * factor
+        whole = np.zeros(len(parts))
         for column in by_source.T:
-            shares[draw] += column
+            whole += column
+        shares[draw] = whole[: len(voices)] + lies * whole[len(voices) :][theme_of]
     return shares / talk.total_weight
 
 
