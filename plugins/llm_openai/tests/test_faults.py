@@ -36,7 +36,7 @@ TRANSIENT = [
     ("503 once", lambda a: a.status(503), 1, 15, "ok", 2, 0),
     ("503 always", lambda a: a.status(503), ALWAYS, 15, "failed", 3, 0),
     ("hangs once", lambda a: a.odd("hang"), 1, 1.0, "ok", 2, 1),
-    ("hangs always", lambda a: a.odd("hang"), ALWAYS, 0.2, "failed", 3, 3),
+    ("hangs always", lambda a: a.odd("hang"), ALWAYS, 0.7, "failed", 3, 3),
     ("drips", lambda a: a.odd("drip"), 1, 1.0, "ok", 2, 1),
     ("cut in the body", lambda a: a.odd("cut"), 2, 15, "ok", 3, 2),
     ("closed without a word", lambda a: a.odd("close"), ALWAYS, 15, "failed", 3, 3),
