@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnr_core.api.context import Context, open_context
+from dnr_core.api.context import Context, Location, local_folder, open_context
 from dnr_core.api.look import open_warehouse, read_comms, resolve_archetype
 from dnr_core.api.make import import_comms
 from dnr_core.errors import ConfigError
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def run_report(
-    warehouse: Path | str | None,
+    warehouse: Location | None,
     *,
     comms: Path | str | None = None,
     slack: Path | str | None = None,
@@ -47,7 +47,8 @@ def run_report(
     """Rank a company's data problems. Nothing of the truth (`meta`) is read.
 
     Args:
-        warehouse: a folder, a URL of Ibis, or None for messages alone.
+        warehouse: a folder, a URL of Ibis, an open connection of Ibis (it is left open), or None
+            for messages alone.
         comms: folder of messages; None ranks on money and severity.
         slack, mail, nlq: real exports instead, imported into `paths.comms`/archetype first.
         archetype: name, schema file or object; None takes what the warehouse's manifest says.
@@ -178,21 +179,28 @@ def _rows_before(rows: Any, moment: datetime) -> Any:
     return rows.filter(pc.field("ts") < pa.scalar(moment, type=kind))
 
 
-def _source(warehouse: Path | str | None, comms: Path | str | None) -> str:
+def _source(warehouse: Location | None, comms: Path | str | None) -> str:
     """Name the data without the machine's folders, so that a moved copy makes the same bytes."""
     from dnr_core.config.secrets import mask
 
     parts = []
     for given in (warehouse, comms):
-        if given is not None:
-            text = str(given)
-            parts.append(mask(text).rsplit("/", 1)[-1] if "://" in text else Path(text).name)
+        if given is None:
+            continue
+        if not isinstance(given, str | Path):
+            parts.append(f"a {given.name} connection")
+        elif "://" in (text := str(given)):
+            # A query may hold a password as well, and says nothing of the data.
+            parts.append(mask(text.split("?", 1)[0]).rsplit("/", 1)[-1])
+        else:
+            parts.append(Path(given).name)
     return ", ".join(dict.fromkeys(parts))
 
 
-def _is_synthetic(warehouse: Path | str | None, comms: Path | str | None) -> bool:
+def _is_synthetic(warehouse: Location | None, comms: Path | str | None) -> bool:
     for given in (warehouse, comms):
-        if given is not None and "://" not in str(given) and (Path(given) / MANIFEST).exists():
-            manifest = read_manifest(Path(given))
+        folder = local_folder(given)
+        if folder is not None and (folder / MANIFEST).exists():
+            manifest = read_manifest(folder)
             return manifest.kind == "warehouse" or bool(manifest.extra.get("synthetic"))
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import evolve, field, frozen
 
@@ -15,6 +15,12 @@ from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError
 from dnr_core.model import DefectProfile
 from dnr_core.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from ibis.backends import BaseBackend
+
+Location: TypeAlias = "str | Path | BaseBackend"
+"""Where a warehouse is: a folder, a file, a URL, or an open connection of Ibis."""
 
 
 @frozen
@@ -98,3 +104,10 @@ def open_context(
 def optional_path(value: Path | str | None) -> Path | None:
     """Return a path, or None where none was given."""
     return None if value is None else Path(value)
+
+
+def local_folder(location: Location | None) -> Path | None:
+    """Return the folder or file that a location names here; None for URLs and connections."""
+    if not isinstance(location, str | Path) or "://" in str(location):
+        return None
+    return Path(location)

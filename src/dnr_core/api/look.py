@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve
 
-from dnr_core.api.context import Context, open_context, optional_path
+from dnr_core.api.context import Context, Location, local_folder, open_context, optional_path
 from dnr_core.errors import ConfigError, UnfinishedError
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import MANIFEST, STAGING, Manifest, read_manifest
@@ -35,7 +35,7 @@ def read_comms(folder: Path | str) -> CommsTables:
 
 
 def resolve_archetype(
-    archetype: str | Path | Archetype | None, warehouse: Path | str | None, context: Context
+    archetype: str | Path | Archetype | None, warehouse: Location | None, context: Context
 ) -> Archetype:
     """Return the archetype that was meant.
 
@@ -54,17 +54,10 @@ def resolve_archetype(
 
             return read_schema(Path(archetype))
         return context.catalogue.archetype(str(archetype))
-    if (
-        warehouse is not None
-        and "://" not in str(warehouse)
-        and (Path(warehouse) / MANIFEST).exists()
-    ):
-        return context.catalogue.archetype(read_manifest(Path(warehouse)).archetype)
-    if (
-        warehouse is not None
-        and "://" not in str(warehouse)
-        and (Path(warehouse) / STAGING).exists()
-    ):
+    folder = local_folder(warehouse)
+    if folder is not None and (folder / MANIFEST).exists():
+        return context.catalogue.archetype(read_manifest(folder).archetype)
+    if folder is not None and (folder / STAGING).exists():
         raise UnfinishedError(
             f"{warehouse} is an unfinished warehouse",
             hint="run `dnr gen-warehouse` again; it goes on from where it stopped",
@@ -76,14 +69,15 @@ def resolve_archetype(
 
 
 def open_warehouse(
-    location: Path | str,
+    location: Location,
     *,
     archetype: str | Path | Archetype | None = None,
     context: Context | None = None,
 ) -> Warehouse:
     """Open a warehouse, read-only: a folder of dnr, a folder of Parquet, or any URL of Ibis.
 
-    Use it as a context manager; it closes its connection.
+    Use it as a context manager; it closes its connection. An open connection of Ibis is taken as
+    it is, and stays open.
 
     Raises:
         WarehouseError: it cannot be reached, or lacks what the archetype says.
@@ -95,7 +89,7 @@ def open_warehouse(
 
 
 def measure_health(
-    location: Path | str,
+    location: Location,
     *,
     archetype: str | Path | Archetype | None = None,
     as_of: datetime | None = None,
@@ -177,7 +171,7 @@ def _picture_of(
 
 
 def explain(
-    location: Path | str,
+    location: Location,
     table: str,
     metric: str,
     *,
@@ -189,7 +183,7 @@ def explain(
     """Return the SQL behind a figure, in the backend's dialect, and keys of affected rows.
 
     Args:
-        location: a folder, or a URL of Ibis.
+        location: a folder, a URL of Ibis, or an open connection of Ibis.
         table, metric: which figure; a metric of `data_health.json`.
         column: a column or a foreign key's label; "" for the table as a whole.
         day: a local day, as a date or YYYY-MM-DD; None for the whole history.
@@ -211,12 +205,15 @@ def explain(
         return health.explain(warehouse, context.settings, table, metric, column=column, day=day)
 
 
-def draft_schema(url: str) -> str:
+def draft_schema(location: Location) -> str:
     """Draft the schema file (YAML) of a real warehouse: declared keys, and guesses, marked as such.
+
+    Args:
+        location: a folder, a file, a URL of Ibis, or an open connection of Ibis.
 
     Raises:
         WarehouseError: it cannot be reached.
     """
     from dnr_core import health
 
-    return health.draft_schema(url)
+    return health.draft_schema(location)

@@ -12,24 +12,24 @@ import yaml
 from dnr_core.health.guess import DECLARED, KeyGuess, MoneyGuess, TableGuess, guess
 from dnr_core.health.introspect import Described, describe
 from dnr_core.health.local_time import is_naive
-from dnr_core.health.location import open_location
+from dnr_core.health.location import Location, open_location
 
 
-def draft_schema(url: str | Path) -> str:
-    """Return the draft of a schema file for a database or folder, as YAML with comments.
+def draft_schema(location: Location) -> str:
+    """Return the draft of a schema file for a database, folder or connection, as YAML with comments.
 
     Declared keys are taken; what is guessed says so, with its evidence, in a comment on its line.
 
     Raises:
         WarehouseError: it cannot be reached, or has no table that can be read.
     """
-    opened = open_location(url, made=False)
+    opened = open_location(location, made=False)
     try:
         described = describe(opened)
         tables, money = guess(opened, described)
     finally:
         opened.close()
-    name = _name_of(str(url))
+    name = _name_of(location)
     lines = [
         f"# Schema of {opened.shown}, drafted by dnr. Please read it: what is marked 'guessed' is a",
         "# guess, with its evidence. Correct it, take out tables that do not matter, then run",
@@ -66,7 +66,10 @@ def _stored(described: Described) -> list[str]:
     return [f"stored_tz: UTC  # zone of the {len(naive)} times stored without one ({some})"]
 
 
-def _name_of(url: str) -> str:
+def _name_of(location: Location) -> str:
+    if not isinstance(location, str | Path):
+        return "company"
+    url = str(location)
     path = unquote(urlsplit(url).path) if "://" in url else url
     stem = Path(path.rstrip("/")).stem or "company"
     return re.sub(r"[^0-9a-z]+", "_", stem.lower()).strip("_") or "company"

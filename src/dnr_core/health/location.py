@@ -107,6 +107,11 @@ def _open_duckdb(path: Path) -> Opened:
         connection = ibis.duckdb.connect(path, read_only=True, **duckdb_settings())
     except Exception as error:  # noqa: BLE001 - DuckDB raises its own, without a common base here
         message = str(error).splitlines()[0]
+        if "different configuration" in message:
+            raise WarehouseError(
+                f"cannot open {path}: this program has it open already, with other settings",
+                hint="close it, or give that connection (ibis.duckdb.from_connection) as warehouse",
+            ) from None
         busy = "lock" in message.lower()
         raise WarehouseError(
             f"cannot open {path}: {'another program holds it' if busy else message}",
