@@ -24,6 +24,7 @@ from dnr_core.health.marks import Judged, Mark, all_of, any_of, judge
 from dnr_core.health.measure import Setup, prepare
 from dnr_core.health.once import repeated
 from dnr_core.health.printed import sql_of
+from dnr_core.health.times import event_columns, first_of
 from dnr_core.model.health import HealthResult
 from dnr_core.model.schema import Table
 
@@ -205,7 +206,8 @@ def _rows(
     late = setup.limits.of_table(table.name, "p95_ingest_lag_min")
     # Rows keep the columns of their business key: with the segments among them, those too.
     wide = evolve(table, business_key=tuple(dict.fromkeys((*table.business_key, *segments))))
-    judged = judge(warehouse, wide, setup.clock, late, with_money=False)
+    source = _recent(warehouse, setup, table, days)
+    judged = judge(warehouse, wide, setup.clock, late, with_money=False, source=source)
     rows, broken, measured = _broken(warehouse, table, judged, metric)
     columns: dict[str, Any] = {
         "day": rows.day,
@@ -224,6 +226,21 @@ def _rows(
     if measured is not None:
         kept = kept.filter(measured)
     return kept.select(**columns)
+
+
+def _recent(
+    warehouse: Warehouse, setup: Setup, table: Table, days: tuple[int, int]
+) -> ir.Table | None:
+    """Return the rows of the window, so that no other is joined; None where a parent has the time."""
+    columns = event_columns(table)
+    if not columns:
+        return None
+    source = warehouse.table(table.name)
+    when = first_of(source, columns)
+    if when.type().is_date():
+        return source.filter(setup.clock.day(when).between(*days))
+    start, end = setup.clock.day_start(days[0]), setup.clock.day_start(days[1] + 1)
+    return source.filter(setup.clock.seconds(when).between(start, end - 1))
 
 
 def _hour(clock: LocalClock, seconds: Any) -> Any:

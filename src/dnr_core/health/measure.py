@@ -79,7 +79,8 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
         )
     ]
     limits = Limits.of(settings.report, tuple(dict.fromkeys(names)))
-    times = _range(warehouse)
+    # Asked again when the rows of the top needs are looked into.
+    times = warehouse.remember("range of times", lambda: _range(warehouse))
     as_of = as_of or settings.warehouse.as_of
     if as_of is None and told.get("as_of"):
         as_of = datetime.fromisoformat(str(told["as_of"]))
