@@ -20,8 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dnr_core.model import RELEVANCE, THEMES, Request
-from dnr_core.model.llm import ManyProvider
+from dnr_core.model import RELEVANCE, THEMES, ManyProvider, Request
 from dnr_llm_mock import classifier, entities, features, golden
 from dnr_llm_mock.plugin import dnr_llm_providers
 from dnr_llm_mock.provider import make

@@ -23,8 +23,7 @@ from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
 from dnr_core.llm.retry import Backoff
 from dnr_core.llm.sound import sound
 from dnr_core.llm.streaks import Streaks
-from dnr_core.model import ClosableProvider, Provider, Reply, Request
-from dnr_core.model.llm import ManyProvider
+from dnr_core.model import ClosableProvider, ManyProvider, Provider, Reply, Request
 
 _log = logging.getLogger("dnr.llm")
 

@@ -35,6 +35,7 @@ from dnr_core.model.lazy import load
 from dnr_core.model.llm import (
     BatchProvider,
     ClosableProvider,
+    ManyProvider,
     Price,
     Provider,
     ProviderFault,
@@ -84,6 +85,7 @@ __all__ = [
     "Kpi",
     "KpiContext",
     "LagProfile",
+    "ManyProvider",
     "Need",
     "NotMeasured",
     "Option",
