@@ -22,17 +22,22 @@ from dnr_core.warehouse.incidents import row_share
 from dnr_core.warehouse.lag import base_lag_us
 from dnr_core.warehouse.mix import COMMON_OPTIONS, Target
 from dnr_core.warehouse.plan import Plan
-from dnr_core.warehouse.tally import LEDGER_SCHEMA, Tally
+from dnr_core.warehouse.tally import Tally
 from dnr_core.warehouse.work import Work, event_times, instants, times_us
 
 
 @frozen
 class Finished:
-    """A finished table of a chunk. `ledger` rows are numbered within `rows`."""
+    """A finished table of a chunk.
+
+    What `tally` noted is numbered before the rows that are not `present` were taken out.
+    """
 
     rows: pa.Table
-    ledger: pa.Table
+    tally: Tally
     clean_rows: int
+    present: Flags | None = None
+    """Which clean rows are not removed; None means all."""
 
 
 def corrupt_chunk(plan: Plan, chunk: int, clean: Mapping[str, pa.Table]) -> dict[str, Finished]:
@@ -71,7 +76,7 @@ def _corrupt_table(
     incidents = [incident for incident in plan.incidents if incident.table == name]
     lagged = table.loaded_at is not None and plan.profile.lag is not None
     if not clean.num_rows or not (targets or incidents or lagged):
-        return Finished(clean, LEDGER_SCHEMA.empty_table(), clean.num_rows)
+        return Finished(clean, Tally(table, clean), clean.num_rows)
     event_us = event_times(table, clean, plan.company.tz)
     loaded_us: Indices | None = None
     if table.loaded_at and event_us is not None:
@@ -108,7 +113,7 @@ def _corrupt_table(
         if target.kind.stage == "copies":
             _copies(work, target, targets)
     _loads_of_copies(work, _staged(plan, incidents, "loads"))
-    return Finished(work.finished(), work.tally.ledger(work.present), clean.num_rows)
+    return Finished(work.finished(), work.tally, clean.num_rows, work.present)
 
 
 def _staged(plan: Plan, incidents: list[Incident], stage: str) -> list[Incident]:
@@ -120,7 +125,11 @@ def _dated(work: Work, kind: DefectKind, incident: Incident) -> int:
     times = work.loaded_us if kind.selects == "loads" else work.event_us
     if times is None:
         return 0
-    window = inside(times, (micros(incident.start), micros(incident.end)))
+    bounds = (micros(incident.start), micros(incident.end))
+    first, last = work.extent("loads" if kind.selects == "loads" else "events")
+    if last < bounds[0] or first >= bounds[1]:
+        return 0
+    window = inside(times, bounds)
     if work.present is not None:
         window &= work.present
     rate = work.plan.rates[incident.id]

@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 from attrs import asdict, define, field, frozen
 
@@ -17,7 +16,7 @@ from dnr_core.warehouse.apply import Finished, corrupt_chunk
 from dnr_core.warehouse.arrow import TableFile, table_file
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.plan import Plan, part_chunks
-from dnr_core.warehouse.tally import LEDGER_SCHEMA, WHOLE_ROW
+from dnr_core.warehouse.tally import LEDGER_SCHEMA
 from dnr_core.workspace import sha256_of, whole_file, write_json
 
 ROW_GROUP_ROWS: Final = 65_536
@@ -146,9 +145,11 @@ def build_part(
             if stopped():
                 raise Stopped
             for name, done in corrupt_chunk(plan, chunk, clean_chunk(plan, family, chunk)).items():
-                if _write_ledger(ledger, done, part, writers[name]):
+                _write_ledger(ledger, done, part, writers[name])
+                if done.tally.lacks_rows:
                     lacking.add(name)
-                _count_dated(dated, name, done.ledger)
+                for kind, count in done.tally.dated().items():
+                    dated[f"{name}/{kind}"] = dated.get(f"{name}/{kind}", 0) + count
                 writers[name].add(done.rows, done.clean_rows)
                 written(done.rows.num_rows)
         for writer in writers.values():
@@ -169,36 +170,17 @@ def build_part(
 
 def _write_ledger(
     writer: pa.RecordBatchWriter, done: Finished, part: int, before: TableWriter
-) -> bool:
-    """Write a chunk's ledger with rows as they lie in the part; return whether rows are missing."""
-    import pyarrow.compute as pc
-
-    ledger = done.ledger
-    if not ledger.num_rows:
-        return False
-    numbers = pa.repeat(pa.scalar(part, pa.int32()), ledger.num_rows)
-    ledger = ledger.set_column(1, "part", numbers)
-    # A row that is missing has its place among the clean rows, the others among the finished ones.
-    gone = pc.equal(ledger.column("column"), WHOLE_ROW)
-    offset = pc.if_else(gone, before.clean_rows, before.rows)
-    ledger = ledger.set_column(2, "row", pc.add(ledger.column("row"), offset))
-    ledger = ledger.combine_chunks()
-    kinds = ledger.column("kind").combine_chunks()
-    rank = np.argsort(np.argsort(np.array(kinds.dictionary.to_pylist())))
-    order = np.lexsort((rank.take(kinds.indices.to_numpy()), ledger.column("row").to_numpy()))
-    writer.write_table(ledger.take(pa.array(order)).combine_chunks())
-    return bool(pc.any(gone).as_py())
-
-
-def _count_dated(counts: dict[str, int], table: str, ledger: pa.Table) -> None:
-    import pyarrow.compute as pc
-
-    if not ledger.num_rows:
-        return
-    dated = ledger.filter(pc.is_valid(ledger.column("incident_id")))
-    for entry in pc.value_counts(dated.column("kind")).to_pylist():
-        name = f"{table}/{entry['values']}"
-        counts[name] = counts.get(name, 0) + int(entry["counts"])
+) -> None:
+    """Write a chunk's ledger with rows as they lie in the part."""
+    if done.tally.notes:
+        writer.write_batch(
+            done.tally.ledger(
+                done.present,
+                part=part,
+                rows_before=before.rows,
+                clean_rows_before=before.clean_rows,
+            )
+        )
 
 
 def record_path(stage: Path, family: str, part: int) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,9 @@ from dnr_core.warehouse.tally import WHOLE_ROW, Tally, whole_rows
 
 _NONE = np.empty(0, dtype=np.int64)
 _NEVER: Final = 1 << 62
+_FIXED_WIDTH: Final = frozenset(
+    ARROW_TYPES[name] for name in ("int64", "int32", "int16", "float64", "timestamp", "date")
+)
 
 
 def times_us(values: pa.Array | pa.ChunkedArray) -> Indices:
@@ -94,6 +97,7 @@ class Work:
     finished_siblings: Mapping[str, pa.Table] = field(factory=dict)
     """Tables of the chunk that are finished already: children come before their parents."""
     _plain: pa.Table | None = None
+    _extents: dict[str, tuple[int, int]] = field(factory=dict)
 
     @property
     def plain(self) -> pa.Table:
@@ -101,6 +105,15 @@ class Work:
         if self._plain is None:
             self._plain = plain(self.clean)
         return self._plain
+
+    def extent(self, of: Literal["events", "loads"]) -> tuple[int, int]:
+        """Return the first and the last of the rows' times: most incidents are of other chunks."""
+        if of not in self._extents:
+            times = self.event_us if of == "events" else self.loaded_us
+            if times is None or not len(times):
+                return _NEVER, -_NEVER
+            self._extents[of] = int(times.min()), int(times.max())
+        return self._extents[of]
 
     def changed(self, column: str) -> Indices:
         """Return the rows whose value in a column was changed so far."""
@@ -215,6 +228,7 @@ class Work:
             if change.column == self.table.loaded_at and self.loaded_us is not None:
                 original = instants(self.loaded_us[rows])
                 self.loaded_us[rows] = times_us(change.values)
+                self._extents.pop("loads", None)
             else:
                 original = pc.take(self.clean.column(change.column), pa.array(rows))
                 self.written.setdefault(change.column, []).append((rows, change.values))
@@ -333,13 +347,39 @@ def _within(rows: Indices, given: Flags) -> bool:
 def _scattered(
     values: pa.ChunkedArray, pieces: list[tuple[Indices, pa.Array]], count: int
 ) -> pa.ChunkedArray:
+    """Return values with those of the pieces at their rows; the last one counts."""
     rows = np.concatenate([rows for rows, _ in pieces])
     fresh = pa.concat_arrays([values for _, values in pieces])
+    whole = values.cast(fresh.type).combine_chunks()
+    if fresh.type in _FIXED_WIDTH:
+        return pa.chunked_array([_set_fixed(whole, rows, fresh)])
     mask = np.zeros(count, dtype=np.bool_)
     mask[rows] = True
     # Where each row's value lies, in the order of the rows: cheaper than sorting them.
     place = np.zeros(count, dtype=np.int32)
     place[rows] = np.arange(len(rows), dtype=np.int32)
     ordered = pc.take(fresh, pa.array(place[mask]))
-    whole = values.cast(fresh.type).combine_chunks()
     return pa.chunked_array([pc.replace_with_mask(whole, pa.array(mask), ordered)])
+
+
+def _set_fixed(whole: pa.Array, rows: Indices, fresh: pa.Array) -> pa.Array:
+    """Set values of a fixed width in a copy: a few writes, where Arrow would copy by mask."""
+    numbers, flags = _values_and_flags(whole)
+    new_numbers, new_flags = _values_and_flags(fresh)
+    numbers = numbers.copy()
+    numbers[rows] = new_numbers
+    valid = np.ones(len(whole), dtype=np.bool_) if flags is None else flags.copy()
+    valid[rows] = True if new_flags is None else new_flags
+    bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(whole.type, len(whole), [bitmap, pa.py_buffer(numbers)])
+
+
+def _values_and_flags(values: pa.Array) -> tuple[Indices, Flags | None]:
+    """Return the numbers behind values, anything where they are null, and which are not null."""
+    _, data = values.buffers()
+    width = values.type.bit_width // 8
+    numbers = np.frombuffer(
+        data, dtype=f"i{width}", count=len(values), offset=values.offset * width
+    )
+    flags = values.is_valid().to_numpy(zero_copy_only=False) if values.null_count else None
+    return numbers, flags
