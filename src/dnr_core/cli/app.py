@@ -159,6 +159,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def _say(error: DnrError) -> None:
-    click.echo(f"dnr: {error}", err=True)
+    from dnr_core.config.visible import visible
+
+    click.echo(visible(f"dnr: {error}"), err=True)
     if error.hint:
-        click.echo(f"     {error.hint}", err=True)
+        click.echo(visible(f"     {error.hint}"), err=True)

@@ -10,15 +10,16 @@ from typing import Any
 import attrs
 import click
 
+from dnr_core.config.visible import visible
 from dnr_core.workspace import dump_json
 
 
 def show(result: Any, text: str, *, as_json: bool) -> None:
     """Print `text`, or with `as_json` the plain values of `result`."""
     if as_json:
-        click.echo(dump_json(plain(result)), nl=False)
+        click.echo(visible(dump_json(plain(result))), nl=False)
     else:
-        click.echo(text.rstrip("\n"))
+        click.echo(visible(text.rstrip("\n")))
 
 
 def plain(value: Any) -> Any:

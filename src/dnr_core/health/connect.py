@@ -204,11 +204,14 @@ class Warehouse:
 
     def _bind(self) -> None:
         faults: list[str] = []
+        hint = ""
         for table in self._all:
             physical = self._physical(table)
             if physical is None:
                 continue
-            faults += self._column_faults(table, physical)
+            own = self._column_faults(table, physical)
+            faults += own
+            hint = hint or _hint_on_times(table, physical, own)
             present = [c for c in table.column_names if c in physical.columns]
             chosen = physical.select(*present) if present else physical
             if self._opened.files is None and (why := self._refused(chosen)):
@@ -222,7 +225,7 @@ class Warehouse:
                 f"{self.shown} is not as archetype {self.archetype.name!r} says: "
                 + "; ".join(faults[:8])
                 + (f"; and {len(faults) - 8} more" if len(faults) > 8 else ""),
-                hint="run gen-warehouse again" if self.made else "correct the schema file",
+                hint="run gen-warehouse again" if self.made else hint or "correct the schema file",
             )
         if not self._tables:
             there = ", ".join(sorted(self._names())[:12]) or "no tables"
@@ -287,6 +290,24 @@ class Warehouse:
                     f" but is {physical[column.name].type()}"
                 )
         return faults
+
+
+def _hint_on_times(table: Table, physical: ir.Table, faults: list[str]) -> str:
+    """Say what to do where a time lies as text, as it often does; nothing where none does."""
+    texts = [
+        c.name
+        for c in table.columns
+        if c.type in {"timestamp", "date"}
+        and c.name in physical.columns
+        and physical[c.name].type().is_string()
+        and any(f"{table.name}.{c.name} " in fault for fault in faults)
+    ]
+    if not texts:
+        return ""
+    return (
+        f"{texts[0]} lies as text: make a view of the table that casts it (CAST({texts[0]} AS "
+        f"TIMESTAMP)) and name that as `source` of {table.name}, or name another column as its time"
+    )
 
 
 def _used(archetype: Archetype, table: Table) -> frozenset[str]:

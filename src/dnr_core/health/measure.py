@@ -139,13 +139,13 @@ def _range(warehouse: Warehouse) -> Range:
         if not columns:
             continue
         source = warehouse.table(table.name)
-        row, whole = _bounds(warehouse, source, columns)
+        row, whole = _bounds(warehouse, source, columns, walls)
         own = event_columns(table) if table.kind == "fact" else ()
         for place, name in enumerate(columns):
             low, high = row[2 * place], row[2 * place + 1]
             if low is None:
                 continue
-            if walls and is_naive(source[name]):
+            if walls and is_naive(source[name]) and not _tells_zone(warehouse, source[name]):
                 low, high = utc_of_wall(int(low), walls), utc_of_wall(int(high), walls)
             first, last = min(first, int(low)), max(last, int(high))
             # Two days off 1970, so that no zone's clock is before it either.
@@ -158,10 +158,21 @@ def _range(warehouse: Warehouse) -> Range:
     return Range(first, last, last_event, frozenset(plain))
 
 
+def _tells_zone(warehouse: Warehouse, instant: Any) -> bool:
+    """True where each time says by itself whether it is an instant or a wall's."""
+    return warehouse.dialect.names_zone(instant) is not None
+
+
 def _bounds(
-    warehouse: Warehouse, source: Any, columns: tuple[str, ...]
+    warehouse: Warehouse,
+    source: Any,
+    columns: tuple[str, ...],
+    walls: tuple[tuple[int, int], ...],
 ) -> tuple[tuple[Any, ...], bool]:
-    """Earliest and latest plausible second of each column, and whether all others are plausible."""
+    """Earliest and latest plausible second of each column, and whether all others are plausible.
+
+    They are of the clock on which the column is stored; in UTC where each time tells its own.
+    """
     seconds = warehouse.dialect.epoch_seconds
     if not warehouse.dialect.lacks("time_order"):
         # Times are compared as they are, and only the ends turned into seconds.
@@ -173,8 +184,10 @@ def _bounds(
         if all(end is None or PLAUSIBLE_FROM <= end <= PLAUSIBLE_TO for end in row):
             return row, True
     bounds = {}
+    clock = LocalClock("UTC", warehouse.dialect, (), walls)
     for place, name in enumerate(columns):
-        second = seconds(source[name])
+        tells = walls and _tells_zone(warehouse, source[name])
+        second = clock.seconds(source[name]) if tells else seconds(source[name])
         sound = second.between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
         bounds[f"low_{place}"] = second.min(where=sound)
         bounds[f"high_{place}"] = second.max(where=sound)

@@ -149,7 +149,12 @@ class Proof:
     def __str__(self) -> str:
         if not self.keys:
             return self.sql
-        rows = "\n".join("  " + ", ".join(f"{k}={v}" for k, v in row.items()) for row in self.keys)
+        rows = "\n".join(
+            # A key with controls in it is quoted, so that it says so and commands no terminal.
+            "  "
+            + ", ".join(f"{k}={v if str(v).isprintable() else repr(v)}" for k, v in row.items())
+            for row in self.keys
+        )
         return f"{self.sql}\n\n-- keys of affected rows\n{self.keys_sql}\n\n{rows}"
 
     def _repr_html_(self) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
+from dnr_core.config.visible import visible
 from dnr_core.report.chart import Chart, Drawings
 from dnr_core.report.charts import Charts, all_charts
 from dnr_core.report.svg import Styles, inline
@@ -116,7 +117,7 @@ def page(document: Mapping[str, Any], drawings: Drawings | None = None) -> str:
     figures = _figures(document, charts, drawings or Drawings(), styles)
     css = " ".join(template_text("page.css").split("\n")) + styles.sheet()
     script = template_text("sort.js").strip()
-    return (
+    return visible(
         environment()
         .get_template("page.html.j2")
         .render(
@@ -170,4 +171,4 @@ def _figures(
 
 def fragment(document: Mapping[str, Any]) -> str:
     """Return the answer and its cards in brief, for a notebook."""
-    return environment().get_template("fragment.html.j2").render(doc=document)
+    return visible(environment().get_template("fragment.html.j2").render(doc=document))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from dnr_core.config.visible import visible
 from dnr_core.errors import InputError
 from dnr_core.report.html import environment, policy, safe, template_text
 from dnr_core.report.markdown import escaped
@@ -30,8 +31,8 @@ def write_index(reports_root: Path | str) -> Path:
         .get_template("index.html.j2")
         .render(companies=companies, css=safe(css), policy=policy(css, None))
     )
-    write_text(root / "index.md", _markdown(companies))
-    write_text(root / "index.html", html)
+    write_text(root / "index.md", visible(_markdown(companies)))
+    write_text(root / "index.html", visible(html))
     return root / "index.html"
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dnr_core.config.visible import visible
 from dnr_core.report import json_, markdown
 from dnr_core.report.assemble import Report
 from dnr_core.report.chart import Drawings
@@ -47,9 +48,9 @@ def save(report: Report, folder: Path, *, plugins: Mapping[str, str]) -> Path:
         figures = _figures(document, drawings, stage)
         write_json(stage / "report.json", document)
         write_json(stage / "exec_summary.json", json_.exec_summary(document, figures))
-        write_text(stage / "exec_summary.md", markdown.summary(document))
+        write_text(stage / "exec_summary.md", visible(markdown.summary(document)))
         write_json(stage / "themes.json", json_.themes(document))
-        write_text(stage / "themes.md", markdown.themes_summary(document))
+        write_text(stage / "themes.md", visible(markdown.themes_summary(document)))
         write_json(stage / "budget.json", json_.budget(document))
         write_text(stage / "report.html", page(document, drawings))
         _health(report, stage)
