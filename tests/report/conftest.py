@@ -38,6 +38,7 @@ def report_of(made: ModuleType) -> Callable[..., Report]:
         archetype: Any = None,
         source: str = "shop",
         earlier: Any = None,
+        drills: Any = None,
         **changes: Any,
     ) -> Report:
         settings = evolve(Settings(), report=evolve(ReportSettings(), **changes))
@@ -52,6 +53,7 @@ def report_of(made: ModuleType) -> Callable[..., Report]:
             source=source,
             synthetic=True,
             earlier=earlier,
+            drills=drills,
         )
 
     return make

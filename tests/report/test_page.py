@@ -292,6 +292,41 @@ def test_what_was_not_looked_at_is_said(
     assert "No warehouse was read" in first_screen(report_of(None, talk).html())
 
 
+def test_who_asks_is_told_by_role(whole: Report, page: str) -> None:
+    """Beside the voices of each need stand the roles that ask for it, with how often."""
+    for proof, card in zip(whole.document["proofs"], whole.document["cards"], strict=True):
+        assert card["asks"]["items"] > 0
+        for role, count in card["asks"]["roles"].items():
+            assert f"{count}" in proof["who"]
+            assert role.replace("_", " ")[:4].lower() in proof["who"].lower()
+        assert proof["who"] in page
+        assert card["asks"]["roles_text"] in whole.markdown()
+
+
+def test_places_are_told_or_said_to_be_none(
+    report_of: Callable[..., Report], sick: Any, talk: Any
+) -> None:
+    """What concentrates a need is on its card and in its proof, with its query; else the proof says so."""
+    from dnr_core.health.drill import Concentration, Cut, Drill
+
+    place = ("fact_order", "key_null")
+    cuts = (Cut("day"), Cut("load_hour"), Cut("column", "channel"))
+    named = Concentration(Cut("load_hour"), (0, 3, 22, 23), 700, 5000, 0.78, 0.17, "SELECT 42")
+    found = report_of(sick, talk, drills={place: Drill(*place, 900, 30000, cuts, 90, (named,))})
+    card = next(c for c in found.document["cards"] if c["metric"] == "key_null")
+    where = "in loads between 03:00 and 04:00 and between 22:00 and 01:00"
+    assert f"78\u202f% {where} (17\u202f% of rows)" in card["cause"]
+    page = found.html()
+    assert where in page
+    assert "SELECT 42" in page
+    assert "4.6\u00d7" in page
+    assert where in found.markdown()
+    none = report_of(sick, talk, drills={place: Drill(*place, 900, 30000, cuts, 90)})
+    proof = next(p for p in none.document["proofs"] if p["id"] == card["id"])
+    assert proof["places"]["text"].startswith("Nothing concentrates it")
+    assert "day, hour of load and channel (90 values looked at)" in proof["places"]["text"]
+
+
 def test_a_close_call_is_called_one(report_of: Callable[..., Report], made: ModuleType) -> None:
     """A third place that is a coin toss names its rival on the card."""
     health = made.health({("fact_order", "key_null"): 0.2, ("fact_payment", "late"): 0.9})

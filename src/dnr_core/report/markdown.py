@@ -72,6 +72,7 @@ def _card(need: Document) -> list[str]:
         ("Cause", need["cause"]),
         ("How bad", need["severity"]["text"]),
         ("Who asks", need["asks"]["text"]),
+        ("By role", need["asks"]["roles_text"]),
         ("Certainty", need["certainty"]["text"]),
         ("Worth", money["worth_text"]),
         ("Next step", need["next_step"]),

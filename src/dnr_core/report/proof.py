@@ -7,6 +7,7 @@ from typing import Any, Final
 from dnr_core.model.health import Proof
 from dnr_core.model.need import RankedNeed
 from dnr_core.report import wording as say
+from dnr_core.report.cards import asks_document
 from dnr_core.report.context import Context, anchor
 from dnr_core.report.places import places_document
 from dnr_core.report.sections import voices_document
@@ -31,10 +32,21 @@ def proof_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
         "places": places_document(context, need),
         "message_ids": ids[:MAX_IDS],
         "message_ids_left_out": max(0, len(ids) - MAX_IDS),
+        "who": who_text(context, ranked),
         "voices": voices_document(context, ranked),
         "formula": formula_text(context, ranked),
         "confidence": confidence_text(ranked),
     }
+
+
+def who_text(context: Context, ranked: RankedNeed) -> str:
+    """Say who asks, by role, and how much of the demand that is; "" where nobody does."""
+    asks = asks_document(context, ranked)
+    if not asks["roles_text"]:
+        return ""
+    return "; ".join(
+        part for part in (f"By role: {asks['roles_text']}", asks["share_text"]) if part
+    )
 
 
 def _proofs(context: Context, ranked: RankedNeed) -> list[Proof]:
