@@ -88,6 +88,31 @@ def test_a_key_in_doubt_is_only_a_comment(database: Callable[[str], str]) -> Non
     assert "5 of 50 values are in agents (10.0 %)" in text
 
 
+def test_a_large_table_is_drafted_from_names(
+    database: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Above the limit no value is counted; the draft says so, and a smaller table is as always."""
+    sql = """
+        CREATE TABLE agents AS SELECT range AS agent_id FROM range(5);
+        CREATE TABLE calls AS SELECT range AS call_id, range % 5 AS agent_id,
+               TIMESTAMP '2024-01-01' + INTERVAL (range) HOUR AS called_at, 2.5 AS fee FROM range(50);
+    """
+    url = database(sql)
+    monkeypatch.setattr("dnr_core.health.introspect.COUNTED_ROWS", 49)
+    text = draft_schema(url)
+    assert "    # key: not looked for, the table is large" in text
+    assert (
+        "event_time: called_at  # guessed from its name; not looked at, the table is large" in text
+    )
+    assert "# guessed: same name; not looked at, the table is large" in text
+    assert "key: agent_id  # guessed: no nulls and no value twice in 5 rows" in text
+    file = tmp_path / "large.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert read_schema(file).schema["calls"].foreign_keys[0].to == "agents"
+    monkeypatch.undo()
+    assert "key: call_id  # guessed: no nulls and no value twice in 50 rows" in draft_schema(url)
+
+
 def test_an_empty_database_is_an_error(database: Callable[[str], str]) -> None:
     """There is nothing to draft, and the message says so."""
     with pytest.raises(WarehouseError, match="has no table that can be read"):

@@ -99,7 +99,8 @@ def _table(table: TableGuess) -> list[str]:
         how = DECLARED if table.key_why == DECLARED else f"guessed: {table.key_why}"
         lines.append(f"    key: {_names(table.key)}  # {how}")
     else:
-        lines.append("    # key: no column (or few columns) found that no two rows share")
+        why = table.key_why or "no column (or few columns) found that no two rows share"
+        lines.append(f"    # key: {why}")
     if table.through:
         event = f"{{through: {_scalar(table.through)}, columns: {_names(table.event)}}}"
         lines.append(f"    event_time: {event}  # {table.event_why}")

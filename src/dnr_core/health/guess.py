@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from dnr_core.health.dialect import fetch
-from dnr_core.health.introspect import COUNTED_ROWS, Declared, Described, Found
+from dnr_core.health.introspect import Declared, Described, Found, is_large
 from dnr_core.health.location import Opened
 
 DECLARED: Final = "declared in the database"
@@ -122,6 +122,8 @@ def _key(opened: Opened, table: Found, described: Described) -> tuple[tuple[str,
         for key in mine:
             if key.kind == kind:
                 return key.columns, DECLARED
+    if is_large(opened, table.rows):
+        return (), "not looked for, the table is large; name the columns that no two rows share"
     if not table.rows or not table.distinct:
         return (), ""
     unique = [
@@ -252,7 +254,7 @@ def _compared(
     why: str,
 ) -> list[KeyGuess]:
     """Weigh a possible key by how many of its values the parent has."""
-    if max(table.rows or 0, parent.rows or 0) > COUNTED_ROWS:
+    if is_large(opened, max(table.rows or 0, parent.rows or 0)):
         text = f"guessed: {why}; not looked at, the table is large"
         return [KeyGuess(columns, parent.name, key, text)] if why else []
     values, matched = _inclusion(opened, table, parent, columns, key)
@@ -328,6 +330,8 @@ def _times(
         )
         filled = table.filled.get(ranked[0], 0)
         why = f"guessed: {filled:,} of {table.rows or 0:,} rows have it"
+        if not table.filled:
+            why = "guessed from its name; not looked at, the table is large"
         return TableGuess(
             table,
             key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
+import ibis
 from attrs import field, frozen
 
 from dnr_core.errors import WarehouseError
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 COUNTED_ROWS: Final = 5_000_000
-"""Tables with more rows are drafted from names and declarations alone."""
+COUNTED_ROWS_WHOLE: Final = 2_000_000
+"""Tables with more rows are drafted from names and declarations alone; the second where a database
+reads whole rows to count one column."""
+_WHOLE_ROWS: Final = {"sqlite", "postgres"}
 _SYSTEM: Final = {"information_schema", "pg_catalog", "pg_toast", "temp", "system"}
 
 DUCKDB_KEYS: Final = """
@@ -196,22 +200,39 @@ def _counted(opened: Opened, found: Found) -> Found:
     from attrs import evolve
 
     rows = int(fetch(opened.connection, found.table.agg(n=found.table.count()))[0][0])
-    if rows > COUNTED_ROWS:
+    if is_large(opened, rows):
         return evolve(found, rows=rows)
     names = [n for n, kind in found.columns.items() if kind not in {"other", "bool"}]
-    counts: dict[str, Any] = {}
-    for place, name in enumerate(names):
-        counts[f"distinct_{place}"] = found.table[name].nunique()
-        counts[f"filled_{place}"] = found.table[name].count()
+    # What is measured in fractions is no key, and need not be told apart.
+    keys = [n for n in names if found.columns[n] not in {"float64", "decimal"}]
+    together = opened.dialect.name in _WHOLE_ROWS
+    counts: dict[str, Any] = {f"filled_{n}": found.table[n].count() for n in names}
+    if together:
+        counts |= {f"distinct_{n}": found.table[n].nunique() for n in keys}
     if not counts:
         return evolve(found, rows=rows)
-    row = fetch(opened.connection, found.table.agg(**counts))[0]
+    row = dict(zip(counts, fetch(opened.connection, found.table.agg(**counts))[0], strict=True))
     return evolve(
         found,
         rows=rows,
-        distinct={name: int(row[2 * place]) for place, name in enumerate(names)},
-        filled={name: int(row[2 * place + 1]) for place, name in enumerate(names)},
+        filled={n: int(row[f"filled_{n}"]) for n in names},
+        distinct={
+            n: int(row[f"distinct_{n}"]) if together else _distinct(opened, found.table, n)
+            for n in keys
+        },
     )
+
+
+def is_large(opened: Opened, rows: int | None) -> bool:
+    """Tell whether a table has too many rows to count its values while a person waits."""
+    limit = COUNTED_ROWS_WHOLE if opened.dialect.name in _WHOLE_ROWS else COUNTED_ROWS
+    return (rows or 0) > limit
+
+
+def _distinct(opened: Opened, table: ir.Table, name: str) -> int:
+    # A column at a time and as a group-by, so that memory holds the values of one, and may spill.
+    values = table.select(v=table[name]).filter(ibis._.v.notnull()).distinct()
+    return int(fetch(opened.connection, values.agg(n=values.count()))[0][0])
 
 
 def _declared(opened: Opened, tables: list[Found]) -> list[Declared]:
