@@ -29,6 +29,24 @@ def install_all(session: nox.Session, *more: str) -> None:
     session.install(*CONSTRAINTS, *EDITABLE, *more)
 
 
+def install_missing(session: nox.Session, **packages: bool) -> None:
+    """Install Debian packages whose programs are not here; `packages` says which are, by name."""
+    names = [name.replace("_", "-") for name, is_here in packages.items() if not is_here]
+    if names:
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", *names, external=True)
+
+
+def has_postgres() -> bool:
+    """Tell whether PostgreSQL's server is here; Debian keeps its programs off the path."""
+    return bool(shutil.which("pg_ctl") or list(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")))
+
+
+def has_java() -> bool:
+    """Tell whether Java is here, on which Spark runs."""
+    return shutil.which("java") is not None
+
+
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Make both synthetic companies and their reports: no key, no service, no network."""
@@ -89,9 +107,7 @@ def wheels(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Open the report pages in a real Chromium (installed here where it is missing)."""
     install_all(session, "playwright", "pypdf")
-    if shutil.which("chromium") is None:
-        session.run("apt-get", "update", "-qq", external=True)
-        session.run("apt-get", "install", "-y", "-qq", "chromium", external=True)
+    install_missing(session, chromium=shutil.which("chromium") is not None)
     tools = Path(session.create_tmp()).resolve()
     if not (tools / "node_modules" / "axe-core").exists():
         session.run("npm", "install", "--silent", "--prefix", str(tools), "axe-core", external=True)
@@ -103,10 +119,7 @@ def browser(session: nox.Session) -> None:
 def spark(session: nox.Session) -> None:
     """Make warehouses on Spark, and lose its workers (Java is installed here where it is missing)."""
     install_all(session, "pyspark>=4,<5")
-    if shutil.which("java") is None:
-        java = "openjdk-17-jre-headless"
-        session.run("apt-get", "update", "-qq", external=True)
-        session.run("apt-get", "install", "-y", "-qq", java, external=True)
+    install_missing(session, openjdk_17_jre_headless=has_java())
     session.run("pytest", "tests/spark", *session.posargs, env={"DNR_SPARK": "1"})
 
 
@@ -114,12 +127,7 @@ def spark(session: nox.Session) -> None:
 def backends(session: nox.Session) -> None:
     """Measure health on every backend, among them a real PostgreSQL and Spark, started here."""
     install_all(session, "pyspark>=4,<5", *ENGINES)
-    packages = [] if shutil.which("java") else ["openjdk-17-jre-headless"]
-    if not (shutil.which("pg_ctl") or list(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))):
-        packages.append("postgresql")
-    if packages:
-        session.run("apt-get", "update", "-qq", external=True)
-        session.run("apt-get", "install", "-y", "-qq", *packages, external=True)
+    install_missing(session, openjdk_17_jre_headless=has_java(), postgresql=has_postgres())
     session.run("pytest", "tests/backends", *session.posargs, env={"DNR_BACKENDS": "1"})
 
 
@@ -154,11 +162,15 @@ def calibration(session: nox.Session) -> None:
 
 @nox.session
 def real(session: nox.Session) -> None:
-    """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA."""
+    """Try dnr on data that nobody here made; the folder is given in DNR_REAL_DATA.
+
+    PostgreSQL, which one of the databases needs, is installed where it is missing.
+    """
     folder = os.environ.get("DNR_REAL_DATA")
     if not folder:
         session.skip("not given: DNR_REAL_DATA")
     install_all(session)
+    install_missing(session, postgresql=has_postgres())
     session.run("pytest", "tests/real", *session.posargs)
 
 
