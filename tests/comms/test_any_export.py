@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,6 +19,7 @@ from dnr_core.comms.importers.nlq import read_nlq
 from dnr_core.comms.importers.people import People
 from dnr_core.comms.importers.slack import read_slack
 from dnr_core.comms.pseudonyms import Pseudonyms
+from dnr_core.comms.tables import EMAIL_MESSAGES, SLACK_MESSAGES
 from dnr_core.errors import DnrError
 
 QUICK = settings(
@@ -62,13 +65,17 @@ def people() -> People:
     return People(Pseudonyms(b"k" * 32))
 
 
+def whole(schema: pa.Schema, parts: Iterable[pa.Table]) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *parts])
+
+
 @QUICK
 @given(messages=st.lists(SOUND, max_size=12))
 def test_threads_always_hang_together(tmp_path: Path, messages: list[Any]) -> None:
     """Ids are unique, replies name a root of their thread, and roots count their replies."""
     unread = Unread()
     source = export(tmp_path / "slack", messages)
-    rows = read_slack(source, people(), Bucketing(), unread).to_pylist()
+    rows = whole(SLACK_MESSAGES, read_slack(source, people(), Bucketing(), unread)).to_pylist()
     ids = [row["message_id"] for row in rows]
     assert len(ids) == len(set(ids))
     for row in rows:
@@ -91,7 +98,7 @@ def test_no_slack_export_crashes(tmp_path: Path, messages: list[Any], users: Any
     """JSON of any shape is read, left out, or listed."""
     unread = Unread()
     source = export(tmp_path / "slack", messages, users)
-    table = read_slack(source, people(), Bucketing(), unread)
+    table = whole(SLACK_MESSAGES, read_slack(source, people(), Bucketing(), unread))
     told = table.num_rows + unread.total + sum(unread.left_out.values())
     assert told >= 0
     assert table.column("message_id").null_count == 0
@@ -121,7 +128,7 @@ def test_no_mail_crashes(tmp_path: Path, head: list[tuple[bytes, bytes]], body: 
     file = tmp_path / "m.eml"
     file.write_bytes(b"".join(name + b": " + value + b"\n" for name, value in head) + b"\n" + body)
     unread = Unread()
-    table = read_mail(file, people(), Bucketing(), unread)
+    table = whole(EMAIL_MESSAGES, read_mail(file, people(), Bucketing(), unread))
     assert table.num_rows <= 1
     if table.num_rows:
         assert isinstance(table.to_pylist()[0]["body_text"], str)
@@ -164,7 +171,7 @@ def test_deep_and_wide_mails_end(tmp_path: Path) -> None:
         file = tmp_path / "m.eml"
         file.write_bytes(content)
         unread = Unread()
-        table = read_mail(file, people(), Bucketing(), unread)
+        table = whole(EMAIL_MESSAGES, read_mail(file, people(), Bucketing(), unread))
         assert table.num_rows + unread.total == 1
 
 
@@ -176,4 +183,4 @@ def test_hostile_texts_take_no_longer(tmp_path: Path, text: str) -> None:
     file = tmp_path / "m.eml"
     head = "Date: Mon, 1 Jan 2024 10:00:00 +0000\nFrom: a@x.example\nSubject: s\n\n"
     file.write_text(f"{head}{text}\n\nOn {text} wrote:\n")
-    assert read_mail(file, people(), Bucketing(), Unread()).num_rows == 1
+    assert whole(EMAIL_MESSAGES, read_mail(file, people(), Bucketing(), Unread())).num_rows == 1

@@ -87,8 +87,8 @@ def test_threads_are_put_together(slack: Import, zipped: bool, prefix: str) -> N
     }
     folder, tables = slack(files, zipped=zipped)
     rows = tables.slack.to_pylist()
-    assert [row["text"] for row in rows] == ["fact_sale is late", "still", "alone", "the board"]
-    root, reply, alone, board = rows
+    assert [row["text"] for row in rows] == ["the board", "fact_sale is late", "still", "alone"]
+    board, root, reply, alone = rows
     assert reply["thread_id"] == root["thread_id"] != alone["thread_id"]
     assert reply["reply_to"] == root["message_id"] == "C1:1704103200.000100"
     assert (root["reply_count"], alone["reply_count"]) == (1, 0)

@@ -96,14 +96,17 @@ def test_a_writer_cannot_change_labels_or_ids(
     talk: Callable[..., CommsFolder], script: Callable[..., list[str]]
 ) -> None:
     """Words full of markup, SQL and ids stay words: labels come from the plan alone."""
-    evil = '</script><b>u001</b> \'; DROP TABLE nlq; -- {"theme": "duplicates_dedup"} \u202e'
-    script(lambda brief: {**_plain(brief), "messages": [{"speaker": 0, "text": evil}]})
+    evil = '</script><b>u001</b> \'; DROP TABLE nlq; -- {"theme": "duplicates_dedup"}'
+    turned = f"{evil} \u202e"
+    script(lambda brief: {**_plain(brief), "messages": [{"speaker": 0, "text": turned}]})
     folder = talk(**SMALL)
     script(_plain)
     plain = talk(**SMALL)
     themes = [[row["theme"] for row in _labels(found)] for found in (folder, plain)]
     assert themes[0] == themes[1]
-    assert any(evil in text for text in read_comms(folder.path).slack.column("text").to_pylist())
+    texts = read_comms(folder.path).slack.column("text").to_pylist()
+    assert any(evil in text for text in texts)
+    assert not any("\u202e" in text for text in texts)
 
 
 def _labels(folder: CommsFolder) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ without the key can go back or try names out.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import os
 import secrets
@@ -71,22 +70,24 @@ class Pseudonyms:
 
     def __init__(self, key: bytes | None) -> None:
         self._key = key
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[str, str] = {}
 
     def person(self, identity: str) -> str:
         """Return the id of a person; `identity` is an address where one is known.
 
         Addresses are the same in any case and with spaces around them.
         """
-        return self.of("u", identity.strip().casefold())
+        person = identity.strip().casefold()
+        known = self._known.get(person)
+        # People come again and again; messages, of which there are many more, do not.
+        if known is None:
+            known = self._known[person] = self.of("u", person)
+        return known
 
     def of(self, prefix: str, identity: str) -> str:
         """Return `prefix` and 16 letters (64 bits) of the identity's keyed hash."""
         if self._key is None:
             return identity
-        known = self._known.get((prefix, identity))
-        if known is None:
-            text = f"{prefix}\x1f{identity}".encode("utf-8", "surrogatepass")
-            digest = hmac.new(self._key, text, hashlib.sha256).hexdigest()
-            known = self._known[prefix, identity] = prefix + digest[:_SHOWN].translate(_LETTERS)
-        return known
+        text = f"{prefix}\x1f{identity}".encode("utf-8", "surrogatepass")
+        digest = hmac.digest(self._key, text, "sha256").hex()
+        return prefix + digest[:_SHOWN].translate(_LETTERS)

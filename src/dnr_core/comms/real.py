@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import field, frozen
 
-from dnr_core.comms.generate import write_parquet
 from dnr_core.comms.importers.archive import Unread
 from dnr_core.comms.importers.buckets import Bucketing
 from dnr_core.comms.importers.mailbox import read_mail
@@ -19,11 +19,11 @@ from dnr_core.comms.importers.people import People, read_roles
 from dnr_core.comms.importers.slack import read_slack
 from dnr_core.comms.pseudonyms import Pseudonyms, default_key_file, load_key
 from dnr_core.comms.read import KIND, UNREAD
-from dnr_core.comms.rows import table_of
-from dnr_core.comms.tables import COMMS_USERS, empty
+from dnr_core.comms.rows import ParquetInMemory, table_of
+from dnr_core.comms.tables import COMMS_USERS, TABLES
 from dnr_core.errors import CommsError, ConfigError
 from dnr_core.progress import Progress, Silent
-from dnr_core.workspace import Manifest, claim, held, publish, staging, write_json
+from dnr_core.workspace import Manifest, claim, held, publish, staging, write_bytes, write_json
 
 _TASK: Final = "import"
 _ITEMS: Final = {"slack": "thread_id", "email": "message_id", "nlq": "query_id"}
@@ -107,32 +107,37 @@ def import_comms(
         key = load_key(used, out)
     people = People(Pseudonyms(key), role_map)
     unread = Unread()
+    counts = dict.fromkeys(_FILES, 0)
     progress.start(_TASK, sum(path is not None for path in given.values()), "source")
-    tables: dict[str, pa.Table] = {name: empty(name) for name in _FILES.values()}
+    files = {name: ParquetInMemory(name) for name in TABLES}
     for source, path in given.items():
         if path is None:
             continue
         before = len(unread.entries)
+        parts: Iterable[pa.Table]
         if source == "slack":
-            table = read_slack(path, people, buckets, unread, include_dms=include_dms)
+            parts = read_slack(path, people, buckets, unread, include_dms=include_dms)
         elif source == "email":
-            table = read_mail(path, people, buckets, unread)
+            parts = read_mail(path, people, buckets, unread)
         else:
-            table = read_nlq(path, people, unread, columns=nlq_columns)
-        if not table.num_rows and len(unread.entries) > before:
+            parts = (read_nlq(path, people, unread, columns=nlq_columns),)
+        file = files[_FILES[source]]
+        for part in parts:
+            file.add(part)
+            counts[source] += pc.count_distinct(part[_ITEMS[source]]).as_py()
+        if not file.rows and len(unread.entries) > before:
             first = unread.entries[before]
             raise CommsError(
                 f"nothing in {path} could be read; first: {first['where']}: {first['why']}",
                 hint="check that it is the export itself, and complete",
             )
-        tables[_FILES[source]] = table
         progress.advance(_TASK)
-    tables["comms_users"] = table_of(people.rows(), COMMS_USERS)
-    _publish(out, tables, unread, given, pseudonymised=pseudonymise)
+    files["comms_users"].add(table_of(people.rows(), COMMS_USERS))
+    _publish(out, files, unread, given, pseudonymised=pseudonymise)
     folder = ImportedFolder(
         path=out,
-        items=_count(tables),
-        messages=tables["slack_messages"].num_rows,
+        items=counts,
+        messages=files["slack_messages"].rows,
         unread=unread.total,
         left_out=dict(unread.left_out),
         incomplete=dict(unread.incomplete),
@@ -145,15 +150,9 @@ def import_comms(
 _FILES: Final = {"slack": "slack_messages", "email": "email_messages", "nlq": "nlq"}
 
 
-def _count(tables: Mapping[str, pa.Table]) -> dict[str, int]:
-    return {
-        source: len(tables[name].column(_ITEMS[source]).unique()) for source, name in _FILES.items()
-    }
-
-
 def _publish(
     out: Path,
-    tables: Mapping[str, pa.Table],
+    written: Mapping[str, ParquetInMemory],
     unread: Unread,
     given: Mapping[str, Any],
     *,
@@ -163,8 +162,8 @@ def _publish(
         claim(out, KIND)
         stage = staging(out)
         files = {
-            f"{name}.parquet": write_parquet(stage / f"{name}.parquet", table)
-            for name, table in sorted(tables.items())
+            f"{name}.parquet": write_bytes(stage / f"{name}.parquet", file.content())
+            for name, file in sorted(written.items())
         }
         files[UNREAD] = write_json(stage / UNREAD, unread.as_json())
         publish(

@@ -145,7 +145,8 @@ def redact(text: str, names: Names | None = None) -> str:
 def clean(text: str) -> str:
     """Return at most `MAX_CHARS` of the text, with no control, direction or broken characters."""
     text = text[:MAX_CHARS]
-    if text.isascii() and text.isprintable():
+    # Nearly all texts have no other than these controls: one look at the whole tells.
+    if text.replace("\n", " ").replace("\t", " ").isprintable():
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(map(_clean_character, text))

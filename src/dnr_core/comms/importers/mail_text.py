@@ -11,7 +11,8 @@ from email.errors import MessageError
 from email.header import decode_header
 from email.message import EmailMessage, Message
 from email.utils import getaddresses, parsedate_to_datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 from dnr_core.comms.importers.packed import without_packed_files
 from dnr_core.comms.importers.quotes import html_text, own_words
@@ -20,7 +21,23 @@ from dnr_core.comms.importers.quotes import html_text, own_words
 BROKEN: Final = (
     ValueError, LookupError, AttributeError, TypeError, AssertionError, RecursionError, MessageError,
 )  # fmt: skip
-_POLICY: Final = email.policy.default
+# The standard parser reads a header anew each time it is asked for, and many mails have the same.
+_KEPT_HEADERS: Final = 4096
+
+
+class _Policy(email.policy.EmailPolicy):
+    """The standard policy, which remembers what it read of the headers it was asked for last."""
+
+    def header_fetch_parse(self, name: str, value: str) -> Any:
+        return _parsed_header(name, value)
+
+
+@lru_cache(maxsize=_KEPT_HEADERS)
+def _parsed_header(name: str, value: str) -> Any:
+    return email.policy.default.header_fetch_parse(name, value)
+
+
+_POLICY: Final = _Policy()
 _END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 _BLANK_BEFORE_COLON: Final = re.compile(rb"^([!-9;-~]{1,80})[ \t]{1,40}:", re.M)
 _MAX_BODY: Final = 1_000_000
@@ -45,12 +62,15 @@ def parse(content: bytes) -> EmailMessage:
 
 def header(message: Message, name: str) -> str:
     """Return a header as text, "" where it is absent; a broken one as far as it can be decoded."""
+    wanted = name.lower()
+    raw = next((str(value) for key, value in message.raw_items() if key.lower() == wanted), "")
+    if raw.isascii() and "=?" not in raw:
+        return " ".join(raw.split())
     try:
         value = message.get(name)
         return " ".join(str(value).split()) if value is not None else ""
     except BROKEN:
-        raw = next((v for k, v in message.raw_items() if k.lower() == name.lower()), "")
-        return _decoded(str(raw))
+        return _decoded(raw)
 
 
 def _decoded(raw: str) -> str:

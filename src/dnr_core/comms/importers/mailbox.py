@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from email.message import EmailMessage
 from pathlib import Path
+from sys import intern
 from typing import IO, Any, Final, cast
 
 import pyarrow as pa
@@ -44,6 +45,8 @@ _SNIFFED_BYTES: Final = 4096
 _MAX_LINE: Final = 1_000_000
 _MAX_MAIL: Final = 128 * 1024 * 1024
 _MAX_REFERENCES: Final = 200
+_PART_MAILS: Final = 10_000
+_LIGHTLY: Final = 1
 _BLANK_ID: Final = "unknown sender"
 
 
@@ -59,12 +62,18 @@ class _Mail:
     to: tuple[str, ...]
     cc: tuple[str, ...]
     lists: tuple[str, ...]
-    body: str = field(repr=False)
+    packed: bytes = field(repr=False)
+    """The words, compressed: they are most of what is held of a mail."""
     files: tuple[str, ...]
 
+    @property
+    def body(self) -> str:
+        """The writer's words."""
+        return zlib.decompress(self.packed).decode("utf-8", "surrogatepass")
 
-def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) -> pa.Table:
-    """Return `email_messages` of a mailbox, in order of time.
+
+def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) -> Iterator[pa.Table]:
+    """Yield `email_messages` of a mailbox in order of time, a part at a time.
 
     Raises:
         CommsError: there is nothing at `path`, or it is no mailbox.
@@ -85,9 +94,12 @@ def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) ->
             mails[mail.key] = mail
     pattern = Names(names)
     threads = _threads(mails)
-    ordered = sorted(mails.values(), key=_place)
-    rows = [_row(mail, threads[mail.key], people, buckets, pattern) for mail in ordered]
-    return table_of(rows, EMAIL_MESSAGES)
+    ordered = sorted(mails, key=lambda key: _place(mails[key]))
+    for start in range(0, len(ordered), _PART_MAILS):
+        # What was given away is let go.
+        part = [mails.pop(key) for key in ordered[start : start + _PART_MAILS]]
+        rows = [_row(mail, threads[mail.key], people, buckets, pattern) for mail in part]
+        yield table_of(rows, EMAIL_MESSAGES)
 
 
 def _place(mail: _Mail) -> tuple[bool, int, str]:
@@ -246,11 +258,11 @@ def _read(
             at_us=at_us,
             parents=_parents(message),
             subject=subject,
-            sender=sender,
-            to=tuple(address for _, address in people["to"]),
-            cc=tuple(address for _, address in people["cc"]),
+            sender=intern(sender),
+            to=tuple(intern(address) for _, address in people["to"]),
+            cc=tuple(intern(address) for _, address in people["cc"]),
             lists=_lists(message, people),
-            body=body,
+            packed=zlib.compress(body.encode("utf-8", "surrogatepass"), _LIGHTLY),
             files=tuple(files),
         )
     except mail_text.BROKEN as error:
@@ -281,7 +293,7 @@ def _lists(message: EmailMessage, people: Mapping[str, list[tuple[str, str]]]) -
     listed = mail_text.header(message, "List-Id") or mail_text.header(message, "List-Post")
     name = listed.rpartition("<")[2].partition(">")[0].partition("@")[0].partition(".")[0]
     to = [address.partition("@")[0] for kind in ("to", "cc") for _, address in people[kind]]
-    return tuple(filter(None, [name, *to]))
+    return tuple(intern(each) for each in (name, *to) if each)
 
 
 def _digest(*parts: str) -> str:
@@ -320,7 +332,8 @@ def _row(
     mail: _Mail, thread: str, people: People, buckets: Bucketing, names: Names
 ) -> tuple[Any, ...]:
     stand_in = people.pseudonyms.of
-    found = features_of(mail.body)
+    body = mail.body
+    found = features_of(body)
     files = [redact(name, names) for name in mail.files]
     return (
         stand_in("m", mail.key),
@@ -331,7 +344,7 @@ def _row(
         [people.id_of("email", address) for address in mail.cc],
         buckets.of(mail.lists),
         redact(mail.subject, names),
-        redact(mail.body, names),
+        redact(body, names),
         bool(files),
         files,
         bool(found.link_domains),

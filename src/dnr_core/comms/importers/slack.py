@@ -32,8 +32,6 @@ _DIRECT_NAME: Final = re.compile(r"D[A-Z0-9]{8,}|mpdm-.*")
 _DELETED: Final = {"message_deleted", "tombstone"}
 _TALK: Final = {"", "bot_message", "me_message", "file_share", "thread_broadcast", "file_comment",
                 "file_mention", "reply_broadcast", "slackbot_response", "ekm_access_denied"}  # fmt: skip
-_THREAD_TIME: Final = "thread_time"
-_SORTABLE: Final = SLACK_MESSAGES.append(pa.field(_THREAD_TIME, pa.int64()))
 _TS: Final = re.compile(r"(\d{9,11})(?:\.(\d{1,6})\d*)?")
 
 
@@ -69,8 +67,10 @@ class _Message:
 
 def read_slack(
     path: Path, people: People, buckets: Bucketing, unread: Unread, *, include_dms: bool = False
-) -> pa.Table:
-    """Return `slack_messages` of an export, threads in order of time, messages in order within.
+) -> Iterator[pa.Table]:
+    """Yield `slack_messages` of an export: channels by name, in each threads in order of time.
+
+    The messages of a thread are in order of time too.
 
     Raises:
         CommsError: `path` is no Slack export.
@@ -84,14 +84,9 @@ def read_slack(
                 hint="give the zip that Slack's export page gives, or the folder it was unpacked to",
             )
         directory = _Directory(members, root, people, unread)
-        # As a table a channel takes a fifth of the memory that its rows take.
-        channels = [table_of([], _SORTABLE)]
         for channel, names in _channels(members, root, unread, include_dms=include_dms):
             messages = _messages(members, names, channel, directory, unread)
-            channels.append(table_of(list(_rows(channel, messages, directory, buckets)), _SORTABLE))
-    order = [(_THREAD_TIME, "ascending"), ("thread_id", "ascending")]
-    order += [("ts", "ascending"), ("message_id", "ascending")]
-    return pa.concat_tables(channels).sort_by(order).drop_columns([_THREAD_TIME])
+            yield table_of(_rows(channel, messages, directory, buckets), SLACK_MESSAGES)
 
 
 def _root(members: Members) -> PurePosixPath | None:
@@ -266,34 +261,44 @@ def _rows(
     messages: Mapping[str, _Message],
     directory: _Directory,
     buckets: Bucketing,
-) -> Iterator[tuple[Any, ...]]:
-    """Yield the rows of a channel, each with the time of its thread at the end, for sorting."""
+) -> list[tuple[Any, ...]]:
+    """Return the rows of a channel, in order of their threads' and their own times."""
     threads: dict[str, list[_Message]] = {}
     for message in messages.values():
         threads.setdefault(message.thread_ts, []).append(message)
     bucket = buckets.of((channel.name,))
-    for thread_ts in sorted(threads):
-        kept = [m for m in threads[thread_ts] if m.said.text.strip() or m.said.files]
-        kept.sort(key=lambda message: (message.at_us, message.ts))
+    ordered: list[tuple[int, str, list[_Message]]] = []
+    for thread_ts, own in threads.items():
+        kept = [m for m in own if m.said.text.strip() or m.said.files]
+        if kept:
+            kept.sort(key=lambda message: (message.at_us, message.ts))
+            ordered.append((kept[0].at_us, thread_ts, kept))
+    ordered.sort(key=lambda thread: thread[:2])
+    rows: list[tuple[Any, ...]] = []
+    for _, thread_ts, kept in ordered:
+        root = kept[0]
+        thread = _id(channel, thread_ts)
         for message in kept:
-            root, said = kept[0], message.said
-            yield (
-                _id(channel, message.ts),
-                _id(channel, thread_ts),
-                channel.id,
-                bucket,
-                message.at_us,
-                directory.user_id(message.user, is_bot=message.is_bot),
-                said.text,
-                None if message is root else _id(channel, root.ts),
-                len(kept) - 1 if message is root else 0,
-                bool(said.domains),
-                list(said.domains),
-                bool(said.files),
-                list(said.files),
-                said.has_code,
-                root.at_us,
+            said = message.said
+            rows.append(
+                (
+                    _id(channel, message.ts),
+                    thread,
+                    channel.id,
+                    bucket,
+                    message.at_us,
+                    directory.user_id(message.user, is_bot=message.is_bot),
+                    said.text,
+                    None if message is root else _id(channel, root.ts),
+                    len(kept) - 1 if message is root else 0,
+                    bool(said.domains),
+                    list(said.domains),
+                    bool(said.files),
+                    list(said.files),
+                    said.has_code,
+                )
             )
+    return rows
 
 
 def _id(channel: _Channel, ts: str) -> str:
