@@ -128,8 +128,9 @@ def _baskets(company: Company, known: Events, happened: Happenings, lines: I64) 
 
 @frozen(eq=False)
 class Items:
-    """Lines of the orders of a chunk, from 0, order by order."""
+    """Lines of the orders of a chunk, from 0, order by order; `order` is the place of the order."""
 
+    order: I64
     line: I64
     listing: I64
     qty: I64
@@ -139,16 +140,18 @@ class Items:
 def _items(company: Company, ids: I64, baskets: Baskets, leaf: I64) -> Items:
     lines = baskets.lines
     ends = np.cumsum(lines)
-    line = np.arange(ends[-1], dtype=np.int64) - np.repeat(ends - lines, lines)
+    # Looking up by place is several times as fast as repeating.
+    order = np.repeat(np.arange(len(ids)), lines)
+    line = np.arange(ends[-1], dtype=np.int64) - (ends - lines).take(order)
     stream = stream_of(company, "fact_order_item")
-    place = line + np.repeat(stream.child("listing_id").below(ids, baskets.size), lines)
-    size = np.repeat(baskets.size, lines)
+    place = line + stream.child("listing_id").below(ids, baskets.size).take(order)
+    size = baskets.size.take(order)
     # Both are below the size: its rest, without a slow division.
     place -= size * (place >= size)
-    listing = place + np.repeat(baskets.batch * BATCH + 1, lines)
-    qty = 1 + _QTY.pick(stream.child("qty").bits(np.repeat(ids * BATCH, lines) + line))
-    price = price_of(company, listing, np.repeat(leaf, lines))
-    return Items(line, listing, qty.astype(np.int64), price)
+    listing = place + (baskets.batch * BATCH + 1).take(order)
+    qty = 1 + _QTY.pick(stream.child("qty").bits((ids * BATCH).take(order) + line))
+    price = price_of(company, listing, leaf.take(order))
+    return Items(order, line, listing, qty.astype(np.int64), price)
 
 
 def _sums(values: I64, lengths: I64) -> I64:
@@ -189,13 +192,13 @@ def _generate(company: Company, chunk: int) -> Mapping[str, pa.RecordBatch]:
         "loaded_at": at,
     }
     item = {
-        "order_id": np.repeat(ids, baskets.lines),
+        "order_id": ids.take(items.order),
         "line_id": items.line + 1,
         "listing_id": items.listing,
-        "seller_id": np.repeat(seller_of(company, baskets.batch), baskets.lines),
+        "seller_id": seller_of(company, baskets.batch).take(items.order),
         "qty": items.qty,
         "item_price_cents": items.price,
-        "loaded_at": instants(np.repeat(seconds, baskets.lines)),
+        "loaded_at": instants(seconds.take(items.order)),
     }
     return {
         "fact_order": record_batch(ORDER, order),
