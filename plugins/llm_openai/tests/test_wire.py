@@ -10,7 +10,7 @@ import pytest
 
 from dnr_core.config.settings import ClassificationSettings
 from dnr_core.demand.classify import classify_requests
-from dnr_core.demand.entities import entity_requests
+from dnr_core.demand.entities import entity_instructions, entity_requests
 from dnr_core.llm import Budget, Validator, complete_all, parse_answer
 from dnr_core.model import Column, Price, Request, Schema, Table
 
@@ -223,7 +223,7 @@ def test_every_byte_that_is_sent_for_the_prompt_is_within_the_bound(
     """Messages and schema, however widely laid out, have fewer bytes than tokens are reserved."""
     requests = {
         "classify": classify_requests(["déjà vu \U0001f600 stale"], ClassificationSettings())[0],
-        "entities": entity_requests(["orders"], SHOP, 64)[0],
+        "entities": entity_requests(["orders"], entity_instructions(SHOP), 64)[0],
     }
     provider = make_provider_at(server.url, answer_format=answer_format)
     ask([requests[purpose]], provider, waits)

@@ -52,12 +52,17 @@ PART_ITEMS: Final = 20_000
 BATCH_POLL_SECONDS: Final = 30.0
 """How often a job of the service is looked at."""
 
+_NOTHING: Final = Packed("", ())
+
 _STOPS: Final[Mapping[str, str]] = {"failures": "failed_calls"}
 
 
 @frozen
 class Finding:
-    """What is kept of an item that is demand, once its messages are let go."""
+    """What is kept of an item that is demand, once its messages are let go.
+
+    `packed` is empty where `mentions` says all: nobody is asked about it again.
+    """
 
     packed: Packed
     mentions: tuple[Mention, ...]
@@ -182,7 +187,7 @@ class Asker:
         if not items or not total:
             return
         run = asked.runs[items[0].source]
-        for part in _parts(self._sample(items, total)):
+        for part in parts(self._sample(items, total)):
             if asked.fatal or run.stopped:
                 run.stopped = run.stopped or "failed_calls"
                 return
@@ -303,7 +308,7 @@ class Asker:
             mentions = read_first(text.sql, messages[0].message_id, self.dictionary)
         opening = next((m for m in messages if m.is_root), messages[0])
         return Finding(
-            packed,
+            _NOTHING if mentions else packed,
             mentions,
             is_unmet(later if later else [message.text for message in messages]),
             quote(opening.text),
@@ -315,7 +320,8 @@ def _candidate(item: Item) -> Candidate:
     return Candidate(item.item_id, (day, item.bucket), item.kept_by != "fallback")
 
 
-def _parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+def parts(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield the items so many at once that what is held of them stays bounded."""
     for start in range(0, len(items), PART_ITEMS):
         yield items[start : start + PART_ITEMS]
 

@@ -218,10 +218,12 @@ def _offered_columns(schema: Schema) -> dict[tuple[str, str], None]:
     }
 
 
-def entity_requests(texts: Sequence[str], schema: Schema, max_tokens: int) -> list[Request]:
-    """Return one request a text; all share the instructions and the schema."""
-    instructions, answer = entity_instructions(schema)
-    return [Request("entities", instructions, text, answer, max_tokens) for text in texts]
+def entity_requests(
+    texts: Sequence[str], instructions: tuple[str, Mapping[str, Any]], max_tokens: int
+) -> list[Request]:
+    """Return one request a text; all share what `entity_instructions` returned."""
+    words, answer = instructions
+    return [Request("entities", words, text, answer, max_tokens) for text in texts]
 
 
 def from_outcome(outcome: Outcome, message_ids: tuple[str, ...]) -> tuple[Mention, ...]:

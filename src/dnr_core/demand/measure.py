@@ -106,6 +106,7 @@ def measure_demand(
         items = all_items(connection)
         let_go(connection)
         kept = kept_items(items)
+        items = items.drop_columns(["thread_id", "root_id", "channel", "succeeded"])
         hold_texts(connection, kept)
         weights = _source_weights(items, settings)
         budget = Budget(settings.classification.api_cap_usd, price)

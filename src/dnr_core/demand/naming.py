@@ -8,12 +8,17 @@ from typing import Any
 from attrs import frozen
 
 from dnr_core.config.settings import Settings
-from dnr_core.demand.ask import Finding
-from dnr_core.demand.entities import Mention, entity_requests, from_outcome
+from dnr_core.demand.ask import Finding, parts
+from dnr_core.demand.entities import (
+    Mention,
+    entity_instructions,
+    entity_requests,
+    from_outcome,
+)
 from dnr_core.demand.read import Item
 from dnr_core.demand.sample import Candidate, affordable, draw
 from dnr_core.llm import Budget, Cache, complete_all, estimate
-from dnr_core.model import Price, Provider, Schema
+from dnr_core.model import Price, Provider, Request, Schema
 from dnr_core.progress import Progress
 
 
@@ -64,17 +69,16 @@ def name_entities(
     by_source: dict[str, list[Item]] = {}
     for item in silent:
         by_source.setdefault(item.source, []).append(item)
-    requests = {
-        source: entity_requests(
-            [findings[item.row].packed.text for item in own],
-            schema,
-            settings.entities.max_output_tokens,
-        )
-        for source, own in by_source.items()
-    }
+    most_tokens = settings.entities.max_output_tokens
+    instructions = entity_instructions(schema)
+
+    def requests(own: Sequence[Item]) -> list[Request]:
+        texts = [findings[item.row].packed.text for item in own]
+        return entity_requests(texts, instructions, most_tokens)
+
     costs = {
-        s: 0.0 if provider.local else estimate(own, provider, price=price).cost_usd_p90
-        for s, own in requests.items()
+        s: 0.0 if provider.local else estimate(requests(own), provider, price=price).cost_usd_p90
+        for s, own in by_source.items()
     }
     usable = settings.entities.api_cap_usd * (1 - settings.budget.safety_margin)
     wanted = {source: len(own) for source, own in by_source.items()}
@@ -86,29 +90,28 @@ def name_entities(
             break
         candidates = [Candidate(i.item_id, (str(i.day or ""), i.bucket)) for i in own]
         chosen = draw(candidates, granted[source], settings.report.seed, source)
-        pairs = [
-            (item, request)
-            for item, request in zip(own, requests[source], strict=True)
-            if item.item_id in chosen
-        ]
-        completed = complete_all(
-            [request for _, request in pairs],
-            provider,
-            budget=budget,
-            cache=cache,
-            concurrency=settings.classification.concurrency,
-            timeout_seconds=settings.classification.timeout_seconds,
-            progress=progress,
-            task=f"entities {source}",
-        )
-        for (item, _), outcome in zip(pairs, completed.outcomes, strict=True):
-            mentions[item.row] = from_outcome(outcome, findings[item.row].packed.message_ids)
-        asked += completed.count("ok")
-        calls += completed.calls
-        cached += completed.cached
-        # Nobody is asked again where the money is gone or the service is down.
-        if completed.stopped in {"budget", "fatal", "failures"}:
-            stopped = "budget" if completed.stopped == "budget" else "failed_calls"
+        drawn = [item for item in own if item.item_id in chosen]
+        # All that costs money is one run, which knows when to stop.
+        for part in parts(drawn) if provider.local else (drawn,):
+            completed = complete_all(
+                requests(part),
+                provider,
+                budget=budget,
+                cache=cache,
+                concurrency=settings.classification.concurrency,
+                timeout_seconds=settings.classification.timeout_seconds,
+                progress=progress,
+                task=f"entities {source}",
+            )
+            for item, outcome in zip(part, completed.outcomes, strict=True):
+                mentions[item.row] = from_outcome(outcome, findings[item.row].packed.message_ids)
+            asked += completed.count("ok")
+            calls += completed.calls
+            cached += completed.cached
+            # Nobody is asked again where the money is gone or the service is down.
+            if completed.stopped in {"budget", "fatal", "failures"}:
+                stopped = "budget" if completed.stopped == "budget" else "failed_calls"
+                break
     return Named(
         mentions,
         {

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from attrs import frozen
 
 from dnr_core.demand.corpus import fetch, registered
@@ -93,16 +94,27 @@ class ItemText:
 def kept_items(table: pa.Table) -> list[Item]:
     """Return the items of the prefilter's table that were kept, and all queries."""
     names = ("item_id", "source", "thread_id", "root_id", "day", "bucket", "kept_by")
-    kept = [
-        row
-        for row, (source, kept_by) in enumerate(
-            zip(table["source"].to_pylist(), table["kept_by"].to_pylist(), strict=True)
-        )
-        if kept_by or source == "nlq"
-    ]
-    chosen = table.select(names).take(pa.array(kept, pa.int64()))
+    wanted = pc.or_(pc.not_equal(table["kept_by"], ""), pc.equal(table["source"], "nlq"))
+    rows = pc.indices_nonzero(wanted)
+    chosen = table.select(names).take(rows)
     columns = [chosen[name].to_pylist() for name in names]
-    return [Item(row, *values) for row, *values in zip(kept, *columns, strict=True)]
+    # Values that many items have are held once: of a long talk the items are what fills memory.
+    once: dict[object, Any] = {}
+    return [
+        Item(
+            row,
+            item_id,
+            once.setdefault(source, source),
+            item_id if thread_id == item_id else thread_id,
+            item_id if root_id == item_id else root_id,
+            once.setdefault(day, day),
+            once.setdefault(bucket, bucket),
+            once.setdefault(kept_by, kept_by),
+        )
+        for row, item_id, source, thread_id, root_id, day, bucket, kept_by in zip(
+            rows.to_pylist(), *columns, strict=True
+        )
+    ]
 
 
 _HOLD: Final = (

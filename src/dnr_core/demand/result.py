@@ -96,32 +96,29 @@ def demand_items(
     shares: Mapping[int, float],
 ) -> pa.Table:
     """Return the items that count as demand, a row for each table; `shares` are by row."""
-    taken = items.take(pa.array([item.row for item in demanded], pa.int64()))
-    about = zip(
-        *(taken[name].to_pylist() for name in ("ts", "day", "role", "user_id")), strict=True
-    )
-    rows: list[dict[str, Any]] = []
-    for item, (ts, day, role, user_id) in zip(demanded, about, strict=True):
+    at: list[int] = []
+    about: list[tuple[Any, ...]] = []
+    for item in demanded:
         said, finding = verdicts[item.row], findings[item.row]
         tables = tables_of(mentions[item.row]) or ("",)
-        rows += [
-            {
-                "item_id": item.item_id,
-                "source": item.source,
-                "ts": ts,
-                "day": day,
-                "theme": said.theme,
-                "theme_confidence": said.theme_confidence,
-                "table": table,
-                "weight": shares[item.row] / len(tables),
-                "role": role,
-                "user_id": user_id,
-                "unmet": finding.unmet,
-                "quote": finding.quote,
-            }
-            for table in tables
-        ]
-    return pa.Table.from_pylist(rows, schema=DEMAND_ITEMS)
+        weight = shares[item.row] / len(tables)
+        for table in tables:
+            at.append(item.row)
+            about.append(
+                (said.theme, said.theme_confidence, table, weight, finding.unmet, finding.quote)
+            )
+    names = ("theme", "theme_confidence", "table", "weight", "unmet", "quote")
+    columns = zip(*about, strict=True) if about else ((),) * len(names)
+    known = ("item_id", "source", "ts", "day", "role", "user_id")
+    taken = items.select(known).take(pa.array(at, pa.int64()))
+    found: dict[str, Any] = {name: taken[name] for name in known}
+    found |= {
+        name: pa.array(values, DEMAND_ITEMS.field(name).type)
+        for name, values in zip(names, columns, strict=True)
+    }
+    return pa.table([found[name] for name in DEMAND_ITEMS.names], DEMAND_ITEMS.names).cast(
+        DEMAND_ITEMS
+    )
 
 
 def entity_rows(demanded: Sequence[Item], mentions: Mapping[int, Sequence[Mention]]) -> pa.Table:
