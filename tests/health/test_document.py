@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from io import StringIO
 
+import pytest
 from attrs import evolve
 
-from dnr_core.config import Settings
+from dnr_core.config import ReportSettings, Settings
 from dnr_core.health import (
     archetype_of,
     data_health_csv,
@@ -112,3 +113,22 @@ def test_the_csv_adds_up(database: Callable[[str], str]) -> None:
     total = next(r for r in rows if r["scope"] == "history" and r["metric"] == "rows")
     assert sum(int(r["numerator"]) for r in days) == int(total["numerator"]) == 150
     assert {r["day"] for r in days} >= {"2024-04-30", "2024-05-31"}
+
+
+def test_a_trend_is_the_second_half_less_the_first(database: Callable[[str], str]) -> None:
+    """Ten days of ten rows: 1 + 1 copies in the first five, 3 + 4 in the last: 14 - 4 points."""
+    url = database("""
+        CREATE TABLE orders AS
+        SELECT CASE WHEN range IN (3, 23, 61, 62, 63, 91, 92, 93, 94)
+                    THEN 10 * (range // 10) ELSE range END AS id,
+               TIMESTAMP '2024-05-01 12:00' + INTERVAL (range // 10) DAY AS placed
+        FROM range(100)
+    """)
+    settings = Settings(report=evolve(ReportSettings(), window_days=10, example_keys=0))
+    with open_warehouse(url, SHOP) as warehouse:
+        health = measure(warehouse, settings)
+    (copies,) = [v for v in health.slos if v.kind == "dup_keys_pct"]
+    assert (copies.value, copies.slo, copies.passed) == (9.0, 0.2, False)
+    assert copies.trend == pytest.approx(14.0 - 4.0)
+    assert copies.margin == pytest.approx(0.2 - 9.0)
+    assert copies.since == date(2024, 5, 10)
