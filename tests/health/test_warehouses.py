@@ -13,7 +13,7 @@ from attrs import evolve
 from dnr_core.config import ReportSettings, Settings
 from dnr_core.errors import ConfigError, InputError, UnfinishedError, WarehouseError
 from dnr_core.health import archetype_of, measure, open_warehouse
-from dnr_core.model import Archetype, HealthResult
+from dnr_core.model import Archetype, Column, HealthResult, Schema, Table
 from dnr_core.workspace import Manifest, write_manifest
 
 QUICK = Settings(report=evolve(ReportSettings(), example_keys=0))
@@ -345,3 +345,12 @@ def test_times_stored_without_a_zone_are_read_as_the_schema_says(
         health = measure(warehouse, QUICK)
     assert health.as_of == datetime(2024, 6, 21, 4, tzinfo=UTC)
     assert any("read as UTC" in note for note in health.notes)
+
+
+def test_duckdb_draws_no_progress_bar_of_its_own(database: Callable[[str], str]) -> None:
+    """Its bar would appear on a long query, over the progress that dnr shows."""
+    url = database("CREATE TABLE t (id BIGINT)")
+    archetype = Archetype("x", "X", Schema((Table("t", (Column("id", "int64"),)),)))
+    with open_warehouse(url, archetype) as warehouse:
+        setting = "SELECT current_setting('enable_progress_bar')"
+        assert warehouse.connection.raw_sql(setting).fetchone() == (False,)

@@ -30,7 +30,7 @@ def opened(
 
     connection = duckdb.connect(":memory:", config={"memory_limit": "1GB", "threads": 2})
     try:
-        connection.execute("SET TimeZone = 'UTC'")
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
         _views(connection, schema, folders, manifests)
 
         def sql(query: str, **parameters: Any) -> list[dict[str, Any]]:

@@ -44,6 +44,10 @@ def manifest_of(folder: Path, *, made: bool) -> Manifest | None:
     return None
 
 
+DUCKDB_SESSION: Final = "SET TimeZone = 'UTC'; SET enable_progress_bar = false"
+"""What is set once a connection of dnr is open: DuckDB would draw a bar of its own over ours."""
+
+
 def duckdb_settings() -> dict[str, Any]:
     """What every DuckDB connection of dnr is opened with."""
     return {
@@ -79,7 +83,7 @@ Reader = Callable[[Any, str, tuple[str, ...]], None]
 
 def _duckdb() -> tuple[Any, Reader]:
     connection = ibis.duckdb.connect(**duckdb_settings())
-    connection.raw_sql("SET TimeZone = 'UTC'")
+    connection.raw_sql(DUCKDB_SESSION)
 
     def read(connection: Any, table: str, paths: tuple[str, ...]) -> None:
         connection.read_parquet(list(paths), table_name=table, union_by_name=True)

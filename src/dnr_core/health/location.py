@@ -15,6 +15,7 @@ from attrs import frozen
 from dnr_core.errors import DnrError, WarehouseError
 from dnr_core.health.dialect import Dialect
 from dnr_core.health.folder import (
+    DUCKDB_SESSION,
     ENGINES,
     connect_folder,
     duckdb_settings,
@@ -119,7 +120,7 @@ def _open_duckdb(path: Path) -> Opened:
             if busy
             else "is it a DuckDB file, written by a version not newer than this one?",
         ) from None
-    connection.raw_sql("SET TimeZone = 'UTC'")
+    connection.raw_sql(DUCKDB_SESSION)
     return Opened(
         connection,
         Dialect("duckdb", keeps_scratch=True),

@@ -34,6 +34,7 @@ def write_duckdb(archetype: Archetype, folder: Path, threads: int) -> Path:
         try:
             temporary.unlink(missing_ok=True)
             with duckdb.connect(str(temporary), config={"threads": threads}) as connection:
+                connection.execute("SET enable_progress_bar = false")
                 for name in archetype.schema.names:
                     parts = [str(folder / f) for f in sorted(files) if f.startswith(f"{name}/")]
                     connection.read_parquet(parts).create(quoted(name))
