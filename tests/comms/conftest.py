@@ -200,6 +200,12 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
+def shop() -> Archetype:
+    """The company that no plugin brings."""
+    return SHOP
+
+
+@pytest.fixture(scope="session")
 def talk(
     catalogue: Any, warehouse: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., CommsFolder]:
