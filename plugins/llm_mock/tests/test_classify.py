@@ -20,8 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dnr_core import import_comms, read_comms
 from dnr_core.model import RELEVANCE, THEMES, ManyProvider, Request
 from dnr_llm_mock import classifier, entities, features, golden
+from dnr_llm_mock.golden.__main__ import write as export_golden
 from dnr_llm_mock.plugin import dnr_llm_providers
 from dnr_llm_mock.provider import make
 
@@ -325,3 +327,26 @@ def test_the_bound_of_prompt_tokens_holds() -> None:
     """The bound is never below one token a byte."""
     request = Request("classify", "ab", "çé日", CLASSIFY, 64)
     assert make().prompt_tokens_at_most(request) >= len("abçé日".encode())
+
+
+def test_the_golden_messages_become_exports_with_labels(tmp_path: Path) -> None:
+    """Imported, every golden message is one item under the id that its label has."""
+    counts = export_golden(tmp_path / "golden")
+    folder = import_comms(
+        tmp_path / "comms",
+        slack=tmp_path / "golden" / "slack",
+        mail=tmp_path / "golden" / "mail",
+        nlq=tmp_path / "golden" / "questions.csv",
+        pseudonymise=False,
+    )
+    assert folder.items == counts
+    assert sum(counts.values()) == len(golden.items())
+    tables = read_comms(tmp_path / "comms")
+    imported = {("slack", item) for item in tables.slack["thread_id"].to_pylist()} | {
+        ("email", item) for item in tables.email["message_id"].to_pylist()
+    }
+    imported |= {("nlq", item) for item in tables.nlq["query_id"].to_pylist()}
+    with (tmp_path / "golden" / "labels" / "labels.csv").open(encoding="utf-8", newline="") as file:
+        labelled = {(row["source"], row["item_id"]): row for row in csv.DictReader(file)}
+    assert labelled.keys() == imported
+    assert {row["theme"] for row in labelled.values()} >= set(THEMES)
