@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
 from attrs import frozen
 
 from dnr_core.config.profiles import profile_as_dict
@@ -22,6 +21,7 @@ from dnr_core.warehouse.engines import Engine, Order
 from dnr_core.warehouse.engines.local import LocalEngine, worker_count
 from dnr_core.warehouse.incidents import PROFILE
 from dnr_core.warehouse.measure import calibrate
+from dnr_core.warehouse.memory import give_back
 from dnr_core.warehouse.parts import PartRecord, finished_part, part_path
 from dnr_core.warehouse.plan import Plan, company_from, make_plan
 from dnr_core.warehouse.store import Store, located
@@ -247,8 +247,8 @@ def _make(
         with disk_errors(meta):
             write_truth(plan, records, meta, truth)
     progress.start("measure", None, "tables")
-    # What generating has left in Arrow's pool would add to what measuring needs.
-    pa.default_memory_pool().release_unused()
+    # What generating has left would add to what measuring needs.
+    give_back()
     dated: dict[str, int] = {}
     for record in records:
         for name, count in record.dated.items():

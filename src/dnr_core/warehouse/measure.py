@@ -32,6 +32,12 @@ MEMORY: Final = "160MB"
 """DuckDB's share of the memory, so that all of a run stays under 400 MB; what needs more goes to
 its scratch folder."""
 
+LARGE_ROWS: Final = 50_000_000
+"""Companies of more rows are measured by one thread, with a smaller share."""
+
+LARGE_MEMORY: Final = "96MB"
+"""DuckDB takes up to 80 MB more than its share while it joins tables that do not fit into it."""
+
 KEYS_AT_ONCE: Final = 1_000_000
 """Business keys are counted in slices of about so many, so that none has to spill."""
 
@@ -62,14 +68,15 @@ class Calibration:
 
 @contextmanager
 def opened(
-    files: Mapping[str, Sequence[Path]], scratch: Path, threads: int
+    files: Mapping[str, Sequence[Path]], scratch: Path, threads: int, memory: str = MEMORY
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open an in-memory database with a view a table over its part files."""
     connection = duckdb.connect(
         ":memory:",
-        config={"threads": threads, "memory_limit": MEMORY, "temp_directory": str(scratch)},
+        config={"threads": threads, "memory_limit": memory, "temp_directory": str(scratch)},
     )
     try:
+        connection.execute("SET enable_progress_bar = false")
         for table, paths in files.items():
             source = connection.read_parquet([str(path) for path in paths])
             source.create_view(table, replace=True)
@@ -271,44 +278,46 @@ def calibrate(
 ) -> list[dict[str, Any]]:
     """Measure every fact table and set the profile's targets beside it, as plain values."""
     found: list[Calibration] = []
-    with opened(files, scratch, threads) as connection:
-        for table in plan.archetype.schema.facts:
-            targets: dict[str, float] = {}
-            for target in plan.targets:
-                metric = target.kind.metric
-                whole = not target.rate.columns and not target.rate.options.get("where")
-                if target.table == table.name and metric and whole:
-                    targets[metric] = targets.get(metric, 0.0) + target.rate.share
-            within = {
-                incident.kind
-                for incident in plan.incidents
-                if incident.table == table.name and plan.rates[incident.id].within_rate
-            }
-            on_top: dict[str, int] = {}
-            for name, count in dated.items():
-                where, kind = name.split("/", 1)
-                metric = plan.kinds[kind].metric
-                if where == table.name and metric and kind not in within:
-                    on_top[metric] = on_top.get(metric, 0) + count
-            for metric, column, value, base in measure_table(
-                connection, plan.archetype.schema, table, files[table.name]
-            ):
-                share = metric not in {"rows", "lag_p95_minutes"}
-                measured = (
-                    (value / base if base else None) if share and value is not None else value
+    memory = MEMORY
+    if plan.expected_rows > LARGE_ROWS:
+        threads, memory = 1, LARGE_MEMORY
+    for table in plan.archetype.schema.facts:
+        targets: dict[str, float] = {}
+        for target in plan.targets:
+            metric = target.kind.metric
+            whole = not target.rate.columns and not target.rate.options.get("where")
+            if target.table == table.name and metric and whole:
+                targets[metric] = targets.get(metric, 0.0) + target.rate.share
+        within = {
+            incident.kind
+            for incident in plan.incidents
+            if incident.table == table.name and plan.rates[incident.id].within_rate
+        }
+        on_top: dict[str, int] = {}
+        for name, count in dated.items():
+            where, kind = name.split("/", 1)
+            metric = plan.kinds[kind].metric
+            if where == table.name and metric and kind not in within:
+                on_top[metric] = on_top.get(metric, 0) + count
+        # A connection a table: what DuckDB keeps of one would add to what the next one needs.
+        with opened(files, scratch, threads, memory) as connection:
+            told = list(measure_table(connection, plan.archetype.schema, table, files[table.name]))
+        for metric, column, value, base in told:
+            share = metric not in {"rows", "lag_p95_minutes"}
+            measured = (value / base if base else None) if share and value is not None else value
+            found.append(
+                Calibration(
+                    table=table.name,
+                    metric=metric,
+                    column=column,
+                    target=targets.get(metric) if not column else None,
+                    measured=measured,
+                    numerator=int(value) if share and value is not None else None,
+                    denominator=base,
+                    dated_rows=on_top.get(metric, 0) if not column else 0,
                 )
-                found.append(
-                    Calibration(
-                        table=table.name,
-                        metric=metric,
-                        column=column,
-                        target=targets.get(metric) if not column else None,
-                        measured=measured,
-                        numerator=int(value) if share and value is not None else None,
-                        denominator=base,
-                        dated_rows=on_top.get(metric, 0) if not column else 0,
-                    )
-                )
+            )
+    with opened(files, scratch, threads, memory) as connection:
         found += _found_by_kinds(plan, connection)
     return [asdict(entry) for entry in found]
 
