@@ -159,7 +159,8 @@ def test_a_week_of_rows_doubled(planted: dict[str, Any], shop: tuple[Any, Compan
         f"""SELECT count(*) - count(DISTINCT order_id) FROM {company.read("fact_order")}"""
     )
     assert card["severity"]["affected_rows"] == copies > 100
-    assert date.fromisoformat(FIRST) <= date.fromisoformat(card["peak"]) <= date(2025, 6, 26)
+    # The seven days up to the peak still hold about half of the worst seven, a weekend among them.
+    assert date.fromisoformat(FIRST) <= date.fromisoformat(card["peak"]) <= date(2025, 6, 27)
     proof = next(p for p in planted["proofs"] if p["id"] == card["id"])
     days = {tuple(place["values"]) for place in proof["places"]["found"] if place["cut"] == "day"}
     assert days == {tuple(f"{n} Jun" for n in range(17, 24))}
