@@ -232,15 +232,20 @@ def test_an_interrupt_stops_and_keeps_finished_parts(
             pass
 
     options = settings(workers=1, snapshot_days=5)
-    with pytest.raises(KeyboardInterrupt):
-        generate_warehouse(
-            "shop",
-            options,
-            make_catalogue(shop=make_shop(SALES, CHUNK)),
-            out=tmp_path / "data",
-            meta=tmp_path / "meta",
-            progress=Impatient(),
-        )
+    # A shell without job control starts its background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            generate_warehouse(
+                "shop",
+                options,
+                make_catalogue(shop=make_shop(SALES, CHUNK)),
+                out=tmp_path / "data",
+                meta=tmp_path / "meta",
+                progress=Impatient(),
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not (tmp_path / "data" / MANIFEST).exists()
     assert list((tmp_path / "data" / ".partial").rglob("*.json"))
     run(tmp_path)
