@@ -1,6 +1,7 @@
 """How fast one table's health is measured: against a bare scan, SQL by hand, and other tools.
 
 Usage: python benchmarks/health.py [--rows ROWS,...] [--rounds N] [--folder FOLDER] [--tools]
+       [--picture FILE]
 
 Makes the neobank's warehouse with so many card transactions (kept in FOLDER and used again), and
 then measures `fact_card_transaction`, each time in a process of its own on one core:
@@ -248,6 +249,24 @@ def table(rows: int, best: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def growth(found: dict[int, dict[str, dict[str, Any]]], picture: Path) -> None:
+    """Draw seconds of the work against rows, beside what a linear cost would be."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    sizes = sorted(found)
+    for name in ("by hand", "dnr", "scan"):
+        seconds = [found[rows][name]["seconds"] for rows in sizes]
+        axes.plot(sizes, seconds, marker="o", label=name)
+    last = found[sizes[-1]]["dnr"]["seconds"]
+    linear = [last * rows / sizes[-1] for rows in sizes]
+    axes.plot(sizes, linear, linestyle=":", color="grey", label="linear, through dnr's last")
+    axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="processor seconds")
+    axes.legend(frameon=False)
+    figure.savefig(picture, metadata={"Date": None} if picture.suffix == ".svg" else None)
+
+
 def main() -> None:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -255,6 +274,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="where warehouses and environments are kept")
     parser.add_argument("--tools", action="store_true", help="also run other tools")
+    parser.add_argument("--picture", type=Path, help="also draw seconds against rows")
     parser.add_argument("--subject", choices=list(SUBJECTS), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.subject:
@@ -263,9 +283,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
+        found = {}
         for rows in (int(float(text)) for text in given.rows.split(",")):
-            print(table(rows, compare(folder, rows, given.rounds, tools=given.tools)), flush=True)
+            found[rows] = compare(folder, rows, given.rounds, tools=given.tools)
+            print(table(rows, found[rows]), flush=True)
             print(flush=True)
+        if given.picture:
+            growth(found, given.picture)
 
 
 if __name__ == "__main__":
