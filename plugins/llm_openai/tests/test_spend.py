@@ -98,6 +98,8 @@ def test_works_where_an_event_loop_is_running(
 
 
 INTERRUPTED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import asyncio, signal, sys
 from dnr_core.llm import Budget, complete_all
 from dnr_core.model import Price, Request
