@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from attrs import evolve
 
+from dnr_core.demand.result import DEMAND_ITEMS
 from dnr_core.model import DemandResult, SourceCoverage, ThemeShare
 
 
@@ -79,7 +80,7 @@ def demand(
     ]
     return DemandResult(
         predictions=pa.Table.from_pylist(predictions, schema=PREDICTIONS),
-        items=pa.Table.from_pylist(rows, schema=ITEMS),
+        items=pa.Table.from_pylist(rows, schema=DEMAND_ITEMS),
         entities=pa.Table.from_pylist(entities, schema=ENTITIES),
         shares=shares,
         coverage=(SourceCoverage(source, items, done, done, done, 1.0, False, False, ""),),
@@ -91,22 +92,6 @@ def demand(
     )
 
 
-ITEMS = pa.schema(
-    [
-        ("item_id", pa.string()),
-        ("source", pa.string()),
-        ("ts", pa.timestamp("us", tz="UTC")),
-        ("day", pa.date32()),
-        ("theme", pa.string()),
-        ("theme_confidence", pa.float64()),
-        ("table", pa.string()),
-        ("weight", pa.float64()),
-        ("role", pa.string()),
-        ("user_id", pa.string()),
-        ("unmet", pa.bool_()),
-        ("quote", pa.string()),
-    ]
-)
 ENTITIES = pa.schema(
     [
         ("item_id", pa.string()),
@@ -155,7 +140,7 @@ def _shares(asks: Mapping[tuple[str, str], int], source: str) -> tuple[ThemeShar
 
 def with_items(said: DemandResult, rows: list[dict[str, Any]]) -> DemandResult:
     """The same talk with other rows of items."""
-    return evolve(said, items=pa.Table.from_pylist(rows, schema=ITEMS))
+    return evolve(said, items=pa.Table.from_pylist(rows, schema=DEMAND_ITEMS))
 
 
 def with_entities(said: DemandResult, rows: list[dict[str, Any]]) -> DemandResult:

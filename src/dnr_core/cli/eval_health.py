@@ -6,13 +6,9 @@ from pathlib import Path
 
 import click
 
-from dnr_core.cli.options import CallOptions
+from dnr_core.cli.options import CallOptions, listed
 from dnr_core.cli.options import command as dnr_command
-from dnr_core.cli.output import show
-
-
-def _listed(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+from dnr_core.cli.output import show_scores
 
 
 @dnr_command(
@@ -22,7 +18,7 @@ dnr eval-health --company data/neobank meta/neobank"""
 )
 @click.option("--archetype", "archetypes", multiple=True, metavar="NAME", help="Repeat for more.")
 @click.option(
-    "--seeds", default="", callback=_listed, metavar="LIST", help="Seeds, such as 1-20 or 3,5,8."
+    "--seeds", default="", callback=listed, metavar="LIST", help="Seeds, such as 1-20 or 3,5,8."
 )
 @click.option(
     "--companies",
@@ -30,13 +26,13 @@ dnr eval-health --company data/neobank meta/neobank"""
     help="So many seeds from 1 on, instead of --seeds (default: 10, or none with --company).",
 )
 @click.option(
-    "--scales", default="0.3", show_default=True, callback=_listed, metavar="LIST", help="Sizes."
+    "--scales", default="0.3", show_default=True, callback=listed, metavar="LIST", help="Sizes."
 )
 @click.option(
     "--profiles",
     default="typical,clean",
     show_default=True,
-    callback=_listed,
+    callback=listed,
     metavar="LIST",
     help="Defect profiles.",
 )
@@ -87,7 +83,6 @@ def command(
     was killed goes on where it stopped.
     """
     import dnr_core
-    from dnr_core.errors import GateFailedError
 
     context = options.context()
     out = out or context.settings.paths.reports / "eval"
@@ -106,9 +101,5 @@ def command(
         context=context,
         progress=options.progress(),
     )
-    show(scores, str(scores), as_json=options.as_json)
-    if strict and not scores.passed:
-        raise GateFailedError(
-            f"gates failed: {', '.join(scores.failed)}",
-            hint=f"{out / 'health_summary.json'} has every score",
-        )
+    summary = out / "health_summary.json"
+    show_scores(scores, summary, strict=strict, as_json=options.as_json)

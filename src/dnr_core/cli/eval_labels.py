@@ -8,7 +8,7 @@ import click
 
 from dnr_core.cli.options import CallOptions
 from dnr_core.cli.options import command as dnr_command
-from dnr_core.cli.output import show
+from dnr_core.cli.output import show_scores
 
 
 @dnr_command(
@@ -29,14 +29,9 @@ dnr eval-labels --pred reports/neobank --labels meta/neobank --strict --json"""
 def command(options: CallOptions, pred: Path, labels: Path, out: Path | None, strict: bool) -> None:
     """Score predictions against the true labels, with intervals and gates."""
     import dnr_core
-    from dnr_core.errors import GateFailedError
 
     context = options.context()
     out = out or context.settings.paths.reports / "eval"
     scores = dnr_core.evaluate_labels(pred, labels, out=out, context=context)
-    show(scores, str(scores), as_json=options.as_json)
-    if strict and not scores.passed:
-        raise GateFailedError(
-            f"gates failed: {', '.join(scores.failed)}",
-            hint=f"{out / 'eval_summary.json'} has every score",
-        )
+    summary = out / "eval_summary.json"
+    show_scores(scores, summary, strict=strict, as_json=options.as_json)

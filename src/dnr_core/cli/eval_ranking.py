@@ -6,13 +6,9 @@ from pathlib import Path
 
 import click
 
-from dnr_core.cli.options import CallOptions
+from dnr_core.cli.options import CallOptions, listed
 from dnr_core.cli.options import command as dnr_command
-from dnr_core.cli.output import show
-
-
-def _listed(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
+from dnr_core.cli.output import show_scores
 
 
 @dnr_command(
@@ -29,7 +25,7 @@ dnr eval-ranking --seeds 3,5,8 --json"""
 @click.option(
     "--seeds",
     default="",
-    callback=_listed,
+    callback=listed,
     metavar="LIST",
     help="Seeds instead, such as 1-20 or 3,5,8.",
 )
@@ -74,7 +70,6 @@ def command(
     simpler rules would have named, and taken away. A run that was killed goes on where it stopped.
     """
     import dnr_core
-    from dnr_core.errors import GateFailedError
 
     context = options.context()
     out = out or context.settings.paths.reports / "eval"
@@ -90,9 +85,5 @@ def command(
         context=context,
         progress=options.progress(),
     )
-    show(scores, str(scores), as_json=options.as_json)
-    if strict and not scores.passed:
-        raise GateFailedError(
-            f"gates failed: {', '.join(scores.failed)}",
-            hint=f"{out / 'ranking_summary.json'} has every score",
-        )
+    summary = out / "ranking_summary.json"
+    show_scores(scores, summary, strict=strict, as_json=options.as_json)

@@ -160,3 +160,8 @@ price_option = click.option(
     help="US dollars a million tokens, for a model without a known price.",
 )
 """`--price`, for every command that may call a model that costs money."""
+
+
+def listed(_context: click.Context, _parameter: click.Parameter, text: str) -> tuple[str, ...]:
+    """Read an option's values separated by commas; a callback."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -11,6 +11,7 @@ import attrs
 import click
 
 from dnr_core.config.visible import visible
+from dnr_core.errors import GateFailedError
 from dnr_core.workspace import dump_json
 
 
@@ -20,6 +21,19 @@ def show(result: Any, text: str, *, as_json: bool) -> None:
         click.echo(visible(dump_json(plain(result))), nl=False)
     else:
         click.echo(visible(text.rstrip("\n")))
+
+
+def show_scores(scores: Any, summary: Path, *, strict: bool, as_json: bool) -> None:
+    """Print scores that have gates; `summary` is the file that holds every one of them.
+
+    Raises:
+        GateFailedError: with `strict`, a gate failed.
+    """
+    show(scores, str(scores), as_json=as_json)
+    if strict and not scores.passed:
+        raise GateFailedError(
+            f"gates failed: {', '.join(scores.failed)}", hint=f"{summary} has every score"
+        )
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from attrs import frozen
 from dnr_core.catalogue import Catalogue
 from dnr_core.config.settings import HealthGates, Settings
 from dnr_core.errors import InputError
+from dnr_core.evaluation.gates import Asked, Gated, measured_words
 from dnr_core.evaluation.health_page import incidents_csv, render_health, render_health_markdown
 from dnr_core.evaluation.intervals import Rate, Share, clustered_share, poisson_rate
 from dnr_core.evaluation.matching import GROUPS
@@ -25,54 +26,32 @@ Companies = Sequence[Mapping[str, Any]]
 
 
 @frozen
-class HealthGate:
-    """A score against what is asked of it: at least, or for false alarms at most, `limit`.
+class HealthGate(Asked):
+    """A score against what is asked of it: at least, or at most, `limit`.
 
     `value` None was not measured, and then it does not pass or fail.
     """
 
-    name: str
-    value: float | None
-    limit: float
-    is_most: bool = False
-
     @property
     def passed(self) -> bool | None:
         """None where there was nothing to measure."""
-        if self.value is None:
-            return None
-        return self.value <= self.limit if self.is_most else self.value >= self.limit
+        return self.met
 
 
 @frozen
-class HealthScores:
+class HealthScores(Gated):
     """How right the detected incidents are. `summary` is the content of `health_summary.json`."""
 
     summary: Mapping[str, Any]
     gates: tuple[HealthGate, ...]
-
-    @property
-    def passed(self) -> bool:
-        """True where no gate failed."""
-        return all(gate.passed is not False for gate in self.gates)
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the gates that did not pass."""
-        return tuple(gate.name for gate in self.gates if gate.passed is False)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `health_summary.json` holds."""
-        return dict(self.summary)
 
     def __str__(self) -> str:
         """A line for each gate, for a person."""
         lines = []
         verdicts = {True: "passed", False: "failed", None: "nothing to measure"}
         for gate in self.gates:
-            measured = "not measured" if gate.value is None else f"{gate.value:.3f}"
-            asked = f"at {'most' if gate.is_most else 'least'} {gate.limit:.2f}"
-            lines.append(f"{gate.name:<20}{measured:>14}   {asked:<15}{verdicts[gate.passed]}")
+            measured = measured_words(gate.value)
+            lines.append(f"{gate.name:<20}{measured:>14}   {gate.words:<15}{verdicts[gate.passed]}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

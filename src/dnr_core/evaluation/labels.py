@@ -12,6 +12,7 @@ from dnr_core.comms.tables import LABEL_FILES
 from dnr_core.config.settings import EvalGates, Settings
 from dnr_core.errors import InputError
 from dnr_core.evaluation.fit import CALIBRATION_FILE, fit_calibration
+from dnr_core.evaluation.gates import Gated, measured_words
 from dnr_core.evaluation.items import (
     HAND_LABELS,
     NONE,
@@ -65,32 +66,18 @@ class Task:
 
 
 @frozen
-class LabelScores:
+class LabelScores(Gated):
     """How right the predictions are. `summary` is the content of `eval_summary.json`."""
 
     summary: Mapping[str, Any]
     tasks: tuple[Task, ...]
     gates: tuple[Gate, ...]
 
-    @property
-    def passed(self) -> bool:
-        """True where every gate passed."""
-        return all(gate.passed for gate in self.gates)
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the gates that did not pass."""
-        return tuple(gate.name for gate in self.gates if not gate.passed)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `eval_summary.json` holds."""
-        return dict(self.summary)
-
     def __str__(self) -> str:
         """A line for each gate, for a person."""
         lines = []
         for gate in self.gates:
-            measured = "not measured" if gate.value is None else f"{gate.value:.3f}"
+            measured = measured_words(gate.value)
             verdict = "passed" if gate.passed else "failed"
             lines.append(f"{gate.name:<14}{measured:>14}   at least {gate.least:.2f}   {verdict}")
         return "\n".join(lines)

@@ -17,6 +17,7 @@ from dnr_core.comms import read_comms
 from dnr_core.config.settings import RankingGates, Settings
 from dnr_core.demand import measure_demand
 from dnr_core.errors import InputError
+from dnr_core.evaluation.gates import Asked, Gated, measured_words
 from dnr_core.evaluation.intervals import wilson
 from dnr_core.evaluation.misses import missed
 from dnr_core.evaluation.oracle import limit_of, oracle_ranking, true_demand
@@ -52,51 +53,29 @@ Companies = Sequence[Mapping[str, Any]]
 
 
 @frozen
-class RankingGate:
+class RankingGate(Asked):
     """A score against what is asked of it: at least, or at most, `limit`."""
-
-    name: str
-    value: float | None
-    limit: float
-    is_most: bool = False
 
     @property
     def passed(self) -> bool:
         """True where it is met, or where there was nothing to measure."""
-        if self.value is None:
-            return True
-        return self.value <= self.limit if self.is_most else self.value >= self.limit
+        return self.met is not False
 
 
 @frozen
-class RankingScores:
+class RankingScores(Gated):
     """How right reports are over many companies. `summary` is what `ranking_summary.json` holds."""
 
     summary: Mapping[str, Any]
     gates: tuple[RankingGate, ...]
 
-    @property
-    def passed(self) -> bool:
-        """True where every gate passed."""
-        return all(gate.passed for gate in self.gates)
-
-    @property
-    def failed(self) -> tuple[str, ...]:
-        """Names of the gates that did not pass."""
-        return tuple(gate.name for gate in self.gates if not gate.passed)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return what `ranking_summary.json` holds."""
-        return dict(self.summary)
-
     def __str__(self) -> str:
         """A line for each gate, for a person."""
         lines = []
         for gate in self.gates:
-            measured = "not measured" if gate.value is None else f"{gate.value:.3f}"
-            asked = f"at {'most' if gate.is_most else 'least'} {gate.limit:.2f}"
+            measured = measured_words(gate.value)
             verdict = "passed" if gate.passed else "failed"
-            lines.append(f"{gate.name:<32}{measured:>14}   {asked:<15}{verdict}")
+            lines.append(f"{gate.name:<32}{measured:>14}   {gate.words:<15}{verdict}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
