@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -174,21 +175,23 @@ def test_a_full_disk_stops_the_run_instead_of_paying_for_nothing(
     assert len(provider.calls) <= kept + 5
 
 
-def test_two_writers_share_a_file(tmp_path: Path) -> None:
-    """Two open caches write at the same time, and each sees the other's replies."""
+def test_several_open_one_new_file_at_once(tmp_path: Path) -> None:
+    """Six that begin the same file in the same moment all write, and all replies are there."""
 
-    def fill(name: bytes) -> None:
-        with Cache.open(tmp_path) as cache:
-            for n in range(100):
+    def fill(folder: Path, start: Barrier, name: bytes) -> None:
+        start.wait()
+        with Cache.open(folder) as cache:
+            for n in range(20):
                 cache.put(name * 30 + b"%2d" % n, Reply("{}", Usage(1, 1), "m"))
 
-    threads = [Thread(target=fill, args=(name,)) for name in (b"a", b"b")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with Cache.open(tmp_path) as cache:
-        assert len(cache) == 200
+    names = [b"a", b"b", b"c", b"d", b"e", b"f"]
+    for turn in range(10):
+        folder, start = tmp_path / str(turn), Barrier(len(names))
+        with ThreadPoolExecutor(len(names)) as pool:
+            for done in [pool.submit(fill, folder, start, name) for name in names]:
+                done.result()
+        with Cache.open(folder) as cache:
+            assert len(cache) == 20 * len(names)
 
 
 def test_a_path_that_names_a_file_is_that_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Final, Self
 
@@ -223,30 +224,50 @@ def _connect(file: Path) -> sqlite3.Connection:
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     with _closed_on_error(connection):
-        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        # A new file first, and in one transaction: two that open it at once see all of it or none.
+        connection.execute("BEGIN IMMEDIATE")
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and found != _APPLICATION_ID:
-            raise FolderError(
-                f"{file} is a database of something else",
-                hint="choose another cache folder (setting cache.dir)",
-            )
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if tables and version != _FORMAT:
-            raise FolderError(
-                f"{file} is a cache of format {version}; this version of dnr reads {_FORMAT}",
-                hint="choose another cache folder (setting cache.dir), or delete the file",
-            )
-        connection.execute("PRAGMA journal_mode = WAL")
-        # NORMAL: a commit outlives a killed process; a power cut may cost the last few replies.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        if not tables:
+        if tables:
+            _refuse_others(connection, file)
+        else:
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
         connection.execute(_REPLIES)
         connection.execute(_JOBS)
+        connection.execute("COMMIT")
+        _write_ahead(connection)
+        # NORMAL: a commit outlives a killed process; a power cut may cost the last few replies.
+        connection.execute("PRAGMA synchronous = NORMAL")
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # SQLite does not wait by itself here: two that change the mode at once could block each other.
+    until = monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+        sleep(0.01)
+
+
+def _refuse_others(connection: sqlite3.Connection, file: Path) -> None:
+    if connection.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION_ID:
+        raise FolderError(
+            f"{file} is a database of something else",
+            hint="choose another cache folder (setting cache.dir)",
+        )
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version != _FORMAT:
+        raise FolderError(
+            f"{file} is a cache of format {version}; this version of dnr reads {_FORMAT}",
+            hint="choose another cache folder (setting cache.dir), or delete the file",
+        )
 
 
 def _set_aside(file: Path) -> Path:
