@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
 from dnr_core.errors import InputError, WarehouseError
-from dnr_core.health.dialect import Dialect, fetch
+from dnr_core.health.dialect import Dialect, fetch, fetch_columns
 from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Location, Opened, masked, open_location
 from dnr_core.health.scratch import keep
@@ -21,6 +21,8 @@ from dnr_core.workspace import Manifest
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
+    import numpy as np
+    import numpy.typing as npt
 
 T = TypeVar("T")
 
@@ -144,6 +146,17 @@ class Warehouse:
         """
         try:
             return fetch(self.connection, expression)
+        except Exception as error:
+            raise self.fault(error) from error
+
+    def columns(self, expression: Any) -> tuple[npt.NDArray[np.int64], ...]:
+        """Run an Ibis expression of whole numbers, none null, and return its columns.
+
+        Raises:
+            WarehouseError: as for `rows`.
+        """
+        try:
+            return fetch_columns(self.connection, expression)
         except Exception as error:
             raise self.fault(error) from error
 

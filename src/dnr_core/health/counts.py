@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,14 @@ from attrs import field, frozen
 
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.local_time import LocalClock
-from dnr_core.health.marks import BITS, Frame, Layout
+from dnr_core.health.marks import BITS, PART_BITS, Frame, Layout
 from dnr_core.health.marks import frame as prepare_frame
 from dnr_core.health.once import LATEST, repeated_keys, rows_of, smallest
 from dnr_core.model.health import Metric
 from dnr_core.model.schema import Table
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
 
 Ints = npt.NDArray[np.int64]
 Exact = npt.NDArray[np.object_]
@@ -71,6 +74,8 @@ class Counts:
     newest: dict[int, int] = field(factory=dict)
     copies: Any = None
     """The rows of repeated keys (`key_0` ..., `loaded_s`, `day`); None where there are none."""
+    parts: Any = None
+    """Rows by `day`, marks and `part` of the lag, where they can be kept; None elsewhere."""
 
     @property
     def layout(self) -> Layout:
@@ -151,10 +156,17 @@ def count(warehouse: Warehouse, table: Table, clock: LocalClock, late_minutes: f
     """Read the table once (and the rows of repeated keys once more) and count."""
     frame = prepare_frame(warehouse, table, clock, late_minutes)
     groups = ["day", *frame.mark_columns]
-    rows = frame.rows
-    sums = {name: rows[name].sum() for name in frame.amount_columns}
-    grouped = rows.group_by(groups).agg(rows=rows.count(), newest=rows.event_s.max(), **sums)
-    fetched = warehouse.rows(grouped.select(*groups, "rows", "newest", *frame.amount_columns))
+    rows, parts = frame.rows, None
+    if frame.has_lag and warehouse.keeps:
+        # The quantiles of the lag need it by day, and so does nothing but this read.
+        lag = rows.loaded_s - rows.event_s
+        rows = rows.mutate(part=warehouse.dialect.part_of(lag, PART_BITS))
+        parts = _grouped(frame, rows, [*groups, "part"], rows.count(), rows.event_s)
+        parts = warehouse.scratch(f"parts:{table.name}:{late_minutes}", parts)
+        grouped = _grouped(frame, parts, groups, parts["rows"].sum().cast("int64"), parts.newest)
+    else:
+        grouped = _grouped(frame, rows, groups, rows.count(), rows.event_s)
+    fetched = warehouse.rows(grouped)
     newest: dict[int, int] = {}
     at = len(groups)
     for row in fetched:
@@ -165,7 +177,14 @@ def count(warehouse: Warehouse, table: Table, clock: LocalClock, late_minutes: f
     copies = _copied_rows(warehouse, frame, clock, late_minutes)
     extra = [] if copies is None else _beyond_first(warehouse, frame, copies)
     tally = _linked(frame, plain, mean)
-    return Counts(frame, tally, _linked(frame, extra, mean), newest, copies)
+    return Counts(frame, tally, _linked(frame, extra, mean), newest, copies, parts)
+
+
+def _grouped(frame: Frame, rows: ir.Table, groups: list[str], number: Any, times: Any) -> ir.Table:
+    """Group with the number of rows, the newest of the times, and the money."""
+    sums = {name: rows[name].sum() for name in frame.amount_columns}
+    grouped = rows.group_by(groups).agg(rows=number, newest=times.max(), **sums)
+    return grouped.select(*groups, "rows", "newest", *frame.amount_columns)
 
 
 def _joined(words: tuple[int, ...]) -> int:

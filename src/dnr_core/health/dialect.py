@@ -15,6 +15,7 @@ from typing import Any, Final
 import ibis
 import ibis.expr.datatypes as dt
 import numpy as np
+import numpy.typing as npt
 from attrs import field, frozen
 from sqlglot.optimizer.eliminate_subqueries import eliminate_subqueries
 
@@ -93,6 +94,13 @@ class Dialect:
             return _divide(number + _BIAS_DAYS * by, ibis.literal(by, "int64")) - _BIAS_DAYS
         return number // by
 
+    def part_of(self, number: Any, bits: int) -> Any:
+        """Divide whole numbers between two times, in seconds, by a power of two, rounding down."""
+        if self.name == "duckdb":
+            return number >> bits
+        by = 1 << bits
+        return (number + by * _BIAS_SECONDS) // by - _BIAS_SECONDS
+
     def epoch_seconds(self, instant: Any, *, positive: bool = False) -> Any:
         """Whole seconds since 1970, cut and not rounded; a date counts as its midnight in UTC.
 
@@ -117,6 +125,12 @@ class Dialect:
             micros = _arrow_cast(instant, ibis.literal("Timestamp(Microsecond, None)"))
             return _date_part(ibis.literal("epoch"), micros).floor().cast("int64")
         return instant.truncate("s").epoch_seconds().cast("int64")
+
+    def epoch_units(self, instant: Any, seconds: int) -> Any:
+        """Whole units of so many seconds since 1970, of times none of which is before it."""
+        if self.name == "duckdb" and instant.type().is_timestamp():
+            return _divide(_epoch_us(instant), ibis.literal(seconds * 1_000_000, "int64"))
+        return self.floor_divide(self.epoch_seconds(instant, positive=True), seconds, positive=True)
 
     def names_zone(self, instant: Any) -> Any:
         """On SQLite, whether a time's text ends in its offset; None where its type would say so."""
@@ -161,6 +175,17 @@ def fetch(connection: Any, expression: Any) -> list[tuple[Any, ...]]:
         # Ibis compiles to a lazy frame here, not to SQL.
         return _rows(connection.compile(expression).collect().to_arrow())
     return fetch_sql(connection, sql_to_run(connection, expression))
+
+
+def fetch_columns(connection: Any, expression: Any) -> tuple[npt.NDArray[np.int64], ...]:
+    """Run an expression of whole numbers, none null, and return its columns."""
+    if connection.name == "duckdb":
+        # Straight into arrays: there may be a million rows.
+        table = connection.raw_sql(sql_to_run(connection, expression)).to_arrow_table()
+        return tuple(column.to_numpy() for column in table.columns)
+    rows = fetch(connection, expression)
+    columns = zip(*rows, strict=True) if rows else [() for _ in expression.columns]
+    return tuple(np.array(column, dtype=np.int64) for column in columns)
 
 
 def sql_to_run(connection: Any, expression: Any) -> str:

@@ -16,7 +16,6 @@ from dnr_core.health.longform import Measured, Span
 from dnr_core.health.noise import SQUARE_OF_KEPT, TRIMMED
 from dnr_core.health.rates import LEAST_ROWS, significant
 from dnr_core.health.statistics import weekend_groups
-from dnr_core.health.times import timed
 from dnr_core.model.health import Detectable, DetectedIncident
 
 HOUR: Final = 3600
@@ -42,9 +41,9 @@ def loaded_hours(
     table = measured.counts.frame.table
     if table.kind != "fact" or table.loaded_at is None:
         return None
-    rows = timed(warehouse, table, clock).rows
     plain = clock.is_plain(table.name, (table.loaded_at,))
-    rows = rows.select(hour=clock.dialect.floor_divide(rows.loaded_s, HOUR, positive=plain))
+    source = warehouse.table(table.name)
+    rows = source.select(hour=clock.hours(source[table.loaded_at], plain=plain))
     rows = rows.filter(rows.hour.notnull())
     grouped = rows.group_by("hour").agg(n=rows.count())
     counted = {int(hour): int(n) for hour, n in warehouse.rows(grouped.select("hour", "n"))}

@@ -154,6 +154,13 @@ class LocalClock:
         seconds = self.seconds(instant, plain=plain)
         return seconds if plain else sound(seconds)
 
+    def hours(self, instant: Any, *, plain: bool) -> Any:
+        """Whole hours since 1970 in UTC; null before 1900 and after 2100."""
+        if plain and not self.stored:
+            return self.dialect.epoch_units(instant, 3600)
+        seconds = self.sound_seconds(instant, plain=plain)
+        return self.dialect.floor_divide(seconds, 3600, positive=plain)
+
     def local_seconds(self, seconds: Any) -> Any:
         """Seconds since 1970 on the local clock, of a column of seconds in UTC."""
         return seconds + _stepped(seconds, self.offsets)

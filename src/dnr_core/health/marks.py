@@ -28,7 +28,7 @@ from dnr_core.health.money import (
     unit_of,
 )
 from dnr_core.health.once import once
-from dnr_core.health.times import Timed, judged_keys, left_join, parent_keys, timed
+from dnr_core.health.times import Timed, judged_keys, left_join, parent_keys, timed, unbroken
 from dnr_core.model.archetype import RevenueStream
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ForeignKey, Table
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 BITS: Final = 60
 """Marks in one integer column; a table with more has several such columns."""
+PART_BITS: Final = 6
+"""A part of the lag is 2 to this many seconds."""
 
 
 @frozen
@@ -169,6 +171,12 @@ def judge(
             continue
         wanted = {"since_s": f"since_{place}"} if key.parent_time else {}
         known = parent_keys(warehouse, key, (), clock)
+        ends = None if wanted else unbroken(warehouse, key, known, source)
+        if ends:
+            own_key = rows[f"own_{key.columns[0]}"]
+            there = own_key.notnull() & own_key.between(*ends)
+            rows = rows.mutate(**{f"parent_{place}": there})
+            continue
         rows = left_join(rows, known, place, tuple(f"own_{c}" for c in key.columns), wanted)
     for place, stream in enumerate(linked, start=len(own)):
         shares, units = _shares(warehouse, table, stream)

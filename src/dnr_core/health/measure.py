@@ -308,8 +308,7 @@ def measure(
 def _lags(warehouse: Warehouse, counts: Counts, clock: LocalClock, span: Span) -> Lags:
     if not counts.frame.has_lag or not len(counts.tally.days):
         return Lags()
-    # Rows from before the history's first day count in the totals, as everywhere.
-    return lags(warehouse, counts.frame.table, clock, NO_DAY, span.window, span.last)
+    return lags(warehouse, counts, clock, span.window, span.last)
 
 
 def _first_day(warehouse: Warehouse, setup: Setup, span: Span) -> int:

@@ -96,6 +96,28 @@ def parent_keys(
     return warehouse.scratch(scratch, distinct)
 
 
+def unbroken(
+    warehouse: Warehouse, key: ForeignKey, known: ir.Table, source: ir.Table
+) -> tuple[int, int] | None:
+    """Return the first and last of a parent's keys where it has every whole number between them.
+
+    Then a key is a parent's where it lies between the two, and no join is needed to tell. None
+    where some are missing, keys are no whole numbers, or rows cannot be kept in memory.
+    """
+    if not warehouse.keeps or len(key.columns) > 1:
+        return None
+    kinds = (known.p_0.type(), source[key.columns[0]].type())
+    if not all(kind.is_integer() for kind in kinds):
+        return None
+
+    def ends() -> tuple[int, int] | None:
+        found = known.agg(n=known.count(), low=known.p_0.min(), high=known.p_0.max())
+        n, low, high = warehouse.rows(found.select("n", "low", "high"))[0]
+        return (int(low), int(high)) if n and int(n) == int(high) - int(low) + 1 else None
+
+    return warehouse.remember(f"unbroken:{key.to}:{key.to_columns}", ends)
+
+
 def left_join(
     rows: ir.Table, keys: ir.Table, place: int, own: tuple[str, ...], wanted: dict[str, str]
 ) -> ir.Table:
