@@ -38,6 +38,7 @@ def demand(
                 {
                     "item_id": item,
                     "source": source,
+                    "thread_id": item,
                     "ts": datetime(day.year, day.month, day.day, 18, tzinfo=UTC),
                     "day": day,
                     "theme": theme,

@@ -33,6 +33,7 @@ DEMAND_ITEMS: Final = pa.schema(
     [
         ("item_id", pa.string()),
         ("source", pa.string()),
+        ("thread_id", pa.string()),
         ("ts", pa.timestamp("us", tz="UTC")),
         ("day", pa.date32()),
         ("theme", pa.string()),
@@ -112,6 +113,8 @@ def demand_items(
     known = ("item_id", "source", "ts", "day", "role", "user_id")
     taken = items.select(known).take(pa.array(at, pa.int64()))
     found: dict[str, Any] = {name: taken[name] for name in known}
+    threads = {item.row: item.thread_id for item in demanded}
+    found["thread_id"] = pa.array([threads[row] for row in at], pa.string())
     found |= {
         name: pa.array(values, DEMAND_ITEMS.field(name).type)
         for name, values in zip(names, columns, strict=True)

@@ -58,9 +58,9 @@ class DemandResult:
 
     `predictions` holds every item: `item_id, source, theme, theme_confidence, relevance,
     relevance_confidence, prefilter_score, reasons, kept_by, decided_by`. `items` holds the items
-    that count as demand (positive threads and mails, all NLQ): `item_id, source, ts (UTC), day
-    (local), theme, theme_confidence, table, weight, role, user_id, unmet, quote`, a row for each of
-    the item's tables (`table` "" where none was named), `weight` summing to the item's share of all demand.
+    that count as demand (positive threads and mails, all NLQ): `item_id, source, thread_id, ts (UTC),
+    day (local), theme, theme_confidence, table, weight, role, user_id, unmet, quote`, a row for each
+    of the item's tables (`table` "" where none was named), `weight` summing to the item's share of all demand.
     `entities` holds `item_id, source, table, column, confidence, found_by`.
     """
 

@@ -1,8 +1,8 @@
-"""Room: ranking. Resamples of local days and of items, carried through to the ranking."""
+"""Room: ranking. Resamples of local days and of threads, carried through to the ranking."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -11,9 +11,18 @@ from attrs import evolve, frozen
 
 from dnr_core.config.settings import ReportSettings
 from dnr_core.model.need import Interval, Need, Score
-from dnr_core.ranking.measures import LATE_TAIL_SHARE, Floats, Measures
+from dnr_core.ranking.measures import LATE_TAIL_SHARE, Floats, Ints, Measures
 from dnr_core.ranking.needs import Candidate, Evidence
-from dnr_core.ranking.talk import resampled_shares
+from dnr_core.ranking.peak import (
+    PEAK_DAYS,
+    first_day,
+    on_days,
+    over_last_week,
+    peak_of,
+    rows_track,
+    talk_track,
+)
+from dnr_core.ranking.talk_draws import TalkDraws
 
 MAX_CONTENDERS: Final = 64
 """Needs whose place is resampled, by score; those further down do not reach the top three."""
@@ -26,43 +35,93 @@ class Draws:
     """What each resample says of each candidate; every array is resamples x candidates.
 
     `share_ratio` is the revenue (or rows) share over its point value; `breach` tells whether the
-    worst metric is over its limit.
+    worst metric is over its limit; `table_ratio` is the table's revenue over its point value.
+    `times` says how often each resample drew each local day of the history that ends with the
+    window; None where there is no warehouse.
     """
 
     share_ratio: Floats
     value_ratio: Floats
     breach: npt.NDArray[np.bool_]
     demand_share: Floats
+    table_ratio: Floats
+    times: Floats | None
+    talk: TalkDraws | None
 
 
 def draw(evidence: Evidence, found: Sequence[Candidate], settings: ReportSettings) -> Draws:
-    """Resample local days of the window (health) and items (demand), by the report's seed."""
+    """Resample local days (health) and threads (demand), by the report's seed."""
     shape = (settings.resamples, len(found))
-    share_ratio, value_ratio = np.ones(shape), np.ones(shape)
+    share_ratio, value_ratio, table_ratio = np.ones(shape), np.ones(shape), np.ones(shape)
     breach = np.zeros(shape, dtype=bool)
     demand = np.zeros(shape)
+    times = talk = None
     if evidence.measures:
-        times = _day_counts(evidence.measures.window_days, settings)
+        measures = evidence.measures
+        times = _day_counts(measures, settings)
+        window = times[:, -measures.window_days :]
+        of_table: dict[str, Floats] = {}
         for number, candidate in enumerate(found):
             share_ratio[:, number], value_ratio[:, number], breach[:, number] = _health(
-                evidence.measures, candidate, times, by_money=evidence.monthly_cents is not None
+                measures, candidate, window, by_money=evidence.monthly_cents is not None
             )
-    if evidence.talk:
+            name = candidate.need.table
+            if name not in of_table:
+                rows = measures.window_series(name, "rows")
+                of_table[name] = _ratio(_daily(measures, rows.days, rows.revenue_cents), window)
+            table_ratio[:, number] = of_table[name]
+    if evidence.talk and (voices := [v for candidate in found if (v := candidate.voice)]):
+        talk = TalkDraws(evidence.talk, settings.resamples, settings.seed)
         spoken = [n for n, candidate in enumerate(found) if candidate.voice]
-        voices = [v for candidate in found if (v := candidate.voice)]
-        demand[:, spoken] = resampled_shares(
-            evidence.talk, voices, settings.resamples, settings.seed
-        )
-    return Draws(share_ratio, value_ratio, breach, demand)
+        demand[:, spoken] = talk.shares(voices)
+    return Draws(share_ratio, value_ratio, breach, demand, table_ratio, times, talk)
 
 
-def _day_counts(days: int, settings: ReportSettings) -> Floats:
-    """Return how often each local day of the window is drawn in each resample."""
+def _day_counts(measures: Measures, settings: ReportSettings) -> Floats:
+    """Return how often each resample draws each local day of the history.
+
+    Days of the window are drawn among themselves, and those before it among themselves.
+    """
     rng = np.random.default_rng([settings.seed, 0])
-    counts = np.empty((settings.resamples, days))
-    for number in range(settings.resamples):
-        counts[number] = np.bincount(rng.integers(0, days, days), minlength=days)
+    before, days = measures.first - measures.history_first, measures.window_days
+    counts = np.empty((settings.resamples, before + days))
+    for row in counts:
+        row[before:] = np.bincount(rng.integers(0, days, days), minlength=days)
+    for row in counts:
+        row[:before] = np.bincount(rng.integers(0, max(before, 1), before), minlength=before)
     return counts
+
+
+def drawn_ages(
+    evidence: Evidence, candidate: Candidate, draws: Draws, settings: ReportSettings
+) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Return by resample the days since the need's peak, and whether it is over its limit still.
+
+    Where it is, its days are not counted: the score does not fade.
+    """
+    measures, need, last = evidence.measures, candidate.need, evidence.last_day
+    ages = np.full(settings.resamples, need.days_since_peak, np.int64)
+    over = np.zeros(settings.resamples, dtype=bool)
+    if measures and draws.times is not None:
+        days = draws.times[:, -PEAK_DAYS:]
+        if days.shape[1] == PEAK_DAYS:
+            over = over_last_week(measures, settings, need.table, candidate.metrics, days)
+    left = np.flatnonzero(~over)
+    rows = rows_track(measures, need.table, candidate.metrics, last)
+    first = first_day(rows, talk_track(candidate.voice, last))
+    if first is None or not left.size:
+        return ages, over
+    talk = np.zeros((left.size, last - first + 1))
+    if draws.talk and candidate.voice:
+        talk = draws.talk.by_day(candidate.voice, first, last)[left]
+    counted = None
+    if measures and draws.times is not None and rows[1].any():
+        counted = np.zeros((left.size, last - first + 1))
+        known = draws.times[left, max(0, first - measures.history_first) :]
+        counted[:, -known.shape[1] :] = known
+    places = peak_of(on_days(rows, first, last), talk, counted)
+    ages[left] = last - first - places
+    return ages, over
 
 
 def _health(
@@ -90,6 +149,12 @@ def _health(
             breach = share * 100.0 > (candidate.need.slo or 0.0)
             value_ratio = share / point if point else np.ones(resamples)
     return _ratio(amount, times), value_ratio, breach
+
+
+def _daily(measures: Measures, days: Ints, amounts: Floats) -> Floats:
+    daily = np.zeros(measures.window_days)
+    daily[days - measures.first] = amounts
+    return daily
 
 
 def _ratio(amount: Floats, times: Floats) -> Floats:
@@ -125,18 +190,39 @@ def interval(value: float, draws: Floats) -> Interval:
     return Interval(value, min(low, value), max(high, value))
 
 
-def resampled_need(need: Need, draws: Draws, resample: int, column: int) -> Need:
-    """Return the need as one resample sees it."""
-    share, value = need.revenue_share, need.value
-    return evolve(
-        need,
-        revenue_share=None if share is None else share * float(draws.share_ratio[resample, column]),
-        value=None if value is None else value * float(draws.value_ratio[resample, column]),
-        demand_share=float(draws.demand_share[resample, column]),
-    )
+def resampled_needs(
+    evidence: Evidence,
+    candidate: Candidate,
+    draws: Draws,
+    column: int,
+    settings: ReportSettings,
+) -> Iterator[Need]:
+    """Return the need as each resample sees it, in every part that a score may use."""
+    need = candidate.need
+    share, value, table = need.revenue_share, need.value, need.table_revenue_share
+    ages, over = drawn_ages(evidence, candidate, draws, settings)
+    for drawn in zip(
+        draws.share_ratio[:, column].tolist(),
+        draws.value_ratio[:, column].tolist(),
+        draws.demand_share[:, column].tolist(),
+        draws.table_ratio[:, column].tolist(),
+        ages.tolist(),
+        over.tolist(),
+        strict=True,
+    ):
+        yield evolve(
+            need,
+            revenue_share=None if share is None else share * drawn[0],
+            value=None if value is None else value * drawn[1],
+            demand_share=drawn[2],
+            table_revenue_share=None if table is None else min(1.0, table * drawn[3]),
+            days_since_peak=drawn[4],
+            over_slo_last_week=drawn[5],
+        )
 
 
 def scores(
+    evidence: Evidence,
     found: Sequence[Candidate],
     columns: Sequence[int],
     draws: Draws,
@@ -146,11 +232,10 @@ def scores(
     """Score the candidates in `columns` in every resample."""
     result = np.empty((settings.resamples, len(columns)))
     for place, column in enumerate(columns):
-        need = found[column].need
-        for resample in range(settings.resamples):
-            result[resample, place] = score(
-                resampled_need(need, draws, resample, column), settings
-            ).value
+        for resample, need in enumerate(
+            resampled_needs(evidence, found[column], draws, column, settings)
+        ):
+            result[resample, place] = score(need, settings).value
     return result
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from attrs import frozen
 
 from dnr_core.ranking.measures import Floats, Ints
@@ -52,31 +53,55 @@ def meaning(
     shape = (int(themes.max(initial=-1)) + 1, int(tables.max(initial=-1)) + 1)
     sure = _summed(shape, themes, tables, weights, named & (confidences >= 1))
     guessed = _summed(shape, themes, tables, weights, named & (confidences < 1))
+    trust, lies = fitted(sure, guessed, believed(weights, confidences, named))
+    return Meaning(
+        {(int(a), int(b)): float(trust[a, b]) for a, b in np.argwhere(guessed > 0)},
+        {(int(a), int(b)): float(lies[a, b]) for a, b in np.argwhere(sure + guessed > 0)},
+    )
+
+
+def believed(weights: Floats, confidences: Floats, named: npt.NDArray[np.bool_]) -> float:
+    """Return what guesses are worth by the provider's own confidence, 1 where there is none."""
     doubtful = np.asarray(named & (confidences < 1))
-    total = float(guessed.sum())
-    if total <= 0:
-        return _told(sure, np.ones(shape), guessed)
-    believed = float((weights * confidences)[doubtful].sum()) / total
-    trust = np.where(guessed > 0, believed, 0.0)
-    for _ in range(ROUNDS):
+    total = float(weights[doubtful].sum())
+    return float((weights * confidences)[doubtful].sum()) / total if total > 0 else 1.0
+
+
+def fitted(sure: Floats, guessed: Floats, believed: float) -> tuple[Floats, Floats]:
+    """Find what guesses are worth and where demand lies, for one talk or for many resamples of it.
+
+    Args:
+        sure, guessed: weight by theme and table along the last two axes, in parts of all demand.
+        believed: what guesses are worth by the provider's own confidence.
+
+    Returns:
+        The chance that a guess is right, and the shares of a theme's demand over its tables, in
+        the shape of what was given.
+    """
+    total = guessed.sum(axis=(-2, -1), keepdims=True)
+    used = (sure + guessed).sum(axis=-2, keepdims=True) > 0
+    even = SMOOTHING * used / np.maximum(used.sum(axis=-1, keepdims=True), 1)
+    is_guessed = guessed > 0
+    trust = np.where(is_guessed, believed, 0.0)
+    for _ in range(ROUNDS if is_guessed.any() else 0):
         right = guessed * trust
-        wrong = guessed - right
         lies = _rows_to_one(sure + right)
-        chance = (float(right.sum()) + PRIOR_WEIGHT * believed) / (total + PRIOR_WEIGHT)
-        columns = wrong.sum(axis=0)
-        spread = float(columns.sum())
-        used = np.flatnonzero((sure + guessed).sum(axis=0) > 0)
-        stray = np.zeros(shape[1])
-        stray[used] = SMOOTHING / used.size
-        if spread > 0:
-            stray += (1 - SMOOTHING) * columns / spread
-        hit, miss = chance * lies, (1 - chance) * stray[np.newaxis, :]
-        trust = np.where(guessed > 0, hit / np.maximum(hit + miss, 1e-12), 0.0)
-    return _told(sure, trust, guessed)
+        heard = right.sum(axis=(-2, -1), keepdims=True)
+        chance = (heard + PRIOR_WEIGHT * believed) / (total + PRIOR_WEIGHT)
+        columns = (guessed - right).sum(axis=-2, keepdims=True)
+        spread = columns.sum(axis=-1, keepdims=True)
+        stray = even + (1 - SMOOTHING) * columns / np.maximum(spread, 1e-300)
+        hit, miss = chance * lies, (1 - chance) * stray
+        trust = np.where(is_guessed, hit / np.maximum(hit + miss, 1e-12), 0.0)
+    return trust, _rows_to_one(sure + guessed * trust)
 
 
 def _summed(
-    shape: tuple[int, int], themes: Ints, tables: Ints, weights: Floats, chosen: np.ndarray
+    shape: tuple[int, int],
+    themes: Ints,
+    tables: Ints,
+    weights: Floats,
+    chosen: npt.NDArray[np.bool_],
 ) -> Floats:
     cells = themes[chosen] * shape[1] + tables[chosen]
     flat = np.bincount(cells, weights=weights[chosen], minlength=shape[0] * shape[1])
@@ -84,12 +109,4 @@ def _summed(
 
 
 def _rows_to_one(values: Floats) -> Floats:
-    return np.asarray(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-12))
-
-
-def _told(sure: Floats, trust: Floats, guessed: Floats) -> Meaning:
-    lies = _rows_to_one(sure + guessed * trust)
-    return Meaning(
-        {(int(a), int(b)): float(trust[a, b]) for a, b in np.argwhere(guessed > 0)},
-        {(int(a), int(b)): float(lies[a, b]) for a, b in np.argwhere(sure + guessed > 0)},
-    )
+    return np.asarray(values / np.maximum(values.sum(axis=-1, keepdims=True), 1e-12))

@@ -78,6 +78,8 @@ class Measures:
         self.first = day_number(health.window_start)
         self.last = day_number(health.window_end)
         self._series = _by_day(health.measures)
+        starts = [int(series.days[0]) for series in self._series.values()]
+        self.history_first = min([self.first, *starts])
         self.totals: dict[tuple[str, str], Total] = {}
         self.parts: dict[tuple[str, str], dict[str, Total]] = {}
         self.rows_ever: dict[str, float] = {}

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
 from typing import Final
 
-import numpy as np
 from attrs import frozen
 
 from dnr_core.config.settings import ReportSettings
 from dnr_core.model.demand import DemandResult
 from dnr_core.model.health import METRIC_THEME, HealthResult
 from dnr_core.model.need import Need
-from dnr_core.ranking.measures import (
-    EPOCH,
-    LATE_TAIL_SHARE,
-    SLO_KIND,
-    Floats,
-    Ints,
-    Measures,
-    Series,
-    day_number,
-)
+from dnr_core.ranking.measures import Measures, day_number
+from dnr_core.ranking.peak import is_over_last_week, peak_day
 from dnr_core.ranking.talk import Talk, Voice
 
 MONTH_DAYS: Final = 30
-PEAK_DAYS: Final = 7
-PEAK_PART: Final = 0.5
-"""Seven days with this part of the most evidence are still of the peak: what goes on as before has not
-faded, and which of many like weeks was the very busiest is chance."""
-ROUNDING: Final = 1e-9
 UNION_TABLES: Final = 12
 """Needs with two broken metrics whose shared rows are counted exactly, by most money."""
 
@@ -193,7 +178,7 @@ def _candidate(
     affected, rows = _row_counts(measures, table, metrics)
     cents = _money(measures, table, metrics, union_ratio)
     monthly = evidence.monthly_cents
-    peak = _peak(measures, table, metrics, voice, evidence.last_day)
+    peak = peak_day(measures, table, metrics, voice, evidence.last_day)
     need = Need(
         theme=theme,
         table=table,
@@ -210,7 +195,7 @@ def _candidate(
         roles=dict(voice.roles) if voice else {},
         value=value,
         slo=limit,
-        over_slo_last_week=any(_over_last_week(measures, settings, table, m) for m in metrics),
+        over_slo_last_week=is_over_last_week(measures, settings, table, metrics),
         peak=peak,
         days_since_peak=max(0, evidence.last_day - day_number(peak)) if peak else 0,
         has_broken_rows=affected > 0,
@@ -295,101 +280,3 @@ def _columns(measures: Measures | None, table: str, metrics: tuple[str, ...]) ->
                 if total.numerator:
                     broken[column] = broken.get(column, 0.0) + total.numerator
     return tuple(sorted(broken, key=lambda column: (-broken[column], column)))
-
-
-def over_limit(series: Series, metric: str, limit: float) -> bool:
-    """Tell whether a metric is over its limit over the days of `series` together."""
-    rows = float(series.denominator.sum())
-    if rows <= 0:
-        return False
-    share = float(series.numerator.sum()) / rows
-    return share > (LATE_TAIL_SHARE if metric == "late" else limit / 100.0)
-
-
-def _over_last_week(
-    measures: Measures | None, settings: ReportSettings, table: str, metric: str
-) -> bool:
-    if measures is None:
-        return False
-    verdict = measures.verdict(table, metric)
-    limit = verdict.slo if verdict else getattr(settings.slos, SLO_KIND[metric])
-    last_week = measures.series(table, metric).within(measures.last - 6, measures.last)
-    return over_limit(last_week, metric, limit)
-
-
-def evidence_tracks(
-    measures: Measures | None, table: str, metrics: tuple[str, ...], voice: Voice | None, last: int
-) -> tuple[tuple[Ints, Floats], tuple[Ints, Floats]]:
-    """Return broken rows and messages by day, over the history to the last day."""
-    tracks: list[tuple[Ints, Floats]] = []
-    for metric in metrics if measures else ():
-        if measures:
-            series = measures.series(table, metric)
-            tracks.append((series.days, series.numerator))
-    talk = [(voice.days, np.ones(voice.days.size))] if voice else []
-    return _merged(tracks, last), _merged(talk, last)
-
-
-def peak_of(rows: Floats, talk: Floats) -> Ints:
-    """Return the place of the peak's last day; both are days along the last axis, 0 where none.
-
-    The peak's last day is that of the last seven days that had at least half of the most evidence,
-    rows and messages each scaled to their own busiest day and added. Messages are few: what seven
-    days of them lack may be chance, so one standard deviation of half the most is forgiven.
-    """
-    scaled_rows, _ = _scaled(rows)
-    scaled_talk, busiest = _scaled(talk)
-    evidence = _week_sums(scaled_rows) + _week_sums(scaled_talk)
-    most = evidence.max(axis=-1, keepdims=True)
-    messages = _week_sums(talk).max(axis=-1, keepdims=True)
-    slack = np.sqrt(messages * PEAK_PART) / busiest
-    # A day without any evidence before it is never of the peak.
-    enough = (evidence >= most * PEAK_PART - slack - ROUNDING) & (evidence > ROUNDING)
-    return np.asarray(evidence.shape[-1] - 1 - np.argmax(enough[..., ::-1], axis=-1), np.int64)
-
-
-def _scaled(counts: Floats) -> tuple[Floats, Floats]:
-    busiest = np.maximum(counts.max(axis=-1, keepdims=True), 1e-300)
-    return np.asarray(counts / busiest), np.asarray(busiest)
-
-
-def _week_sums(daily: Floats) -> Floats:
-    summed = np.cumsum(daily, axis=-1)
-    result = summed.copy()
-    result[..., PEAK_DAYS:] -= summed[..., :-PEAK_DAYS]
-    return np.asarray(result)
-
-
-def _peak(
-    measures: Measures | None,
-    table: str,
-    metrics: tuple[str, ...],
-    voice: Voice | None,
-    last_day: int,
-) -> date | None:
-    """Return the peak's last day, None where nothing has a day."""
-    rows, talk = evidence_tracks(measures, table, metrics, voice, last_day)
-    present = [days for days, counts in (rows, talk) if counts.any()]
-    if not present:
-        return None
-    first = min(int(days[0]) for days in present)
-    best = peak_of(*(on_days(track, first, last_day) for track in (rows, talk)))
-    return EPOCH + timedelta(days=first + int(best))
-
-
-def on_days(track: tuple[Ints, Floats], first: int, last: int) -> Floats:
-    """Lay counts out over the days from `first` to `last`."""
-    daily = np.zeros(last - first + 1)
-    daily[track[0] - first] = track[1]
-    return daily
-
-
-def _merged(tracks: list[tuple[Ints, Floats]], last_day: int) -> tuple[Ints, Floats]:
-    """Add several daily counts up, over the days to `last_day`."""
-    if not tracks:
-        return np.empty(0, np.int64), np.empty(0)
-    days = np.concatenate([days for days, _ in tracks])
-    counts = np.concatenate([counts for _, counts in tracks])
-    days, counts = days[days <= last_day], counts[days <= last_day]
-    every, place = np.unique(days, return_inverse=True)
-    return np.asarray(every, np.int64), np.bincount(place, counts, every.size).astype(np.float64)

@@ -95,7 +95,7 @@ def rank(
     shown = [item for item in judged if not item.hidden]
     top = _diverse(shown, report.top)
     certainty, rivals = _certainty(
-        found, shown, top, draws, archetype=archetype, score=score, settings=report
+        evidence, found, shown, top, draws, archetype=archetype, score=score, settings=report
     )
     ranked = tuple(
         RankedNeed(
@@ -175,6 +175,7 @@ def _diverse(shown: Sequence[_Judged], count: int) -> list[_Judged]:
 
 
 def _certainty(
+    evidence: Evidence,
     found: Sequence[Candidate],
     shown: Sequence[_Judged],
     top: Sequence[_Judged],
@@ -190,7 +191,7 @@ def _certainty(
     if not contenders:
         return {}, {}
     columns = [item.column for item in contenders]
-    result = scores(found, columns, draws, score, settings)
+    result = scores(evidence, found, columns, draws, score, settings)
     share, inside = places(result, [item.need.theme for item in contenders], settings.top)
     on_cards = [place for place, item in enumerate(contenders) if item in top]
     titles = [need_title(archetype.schema, i.need.theme, i.need.table) for i in contenders]

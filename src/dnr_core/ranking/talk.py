@@ -66,26 +66,37 @@ class Talk:
         sources = sorted({str(row["source"]) for row in kept})
         self.sources = tuple(sources)
         self.source_of: Ints = np.array([sources.index(row["source"]) for row in kept], np.int64)
-        units = {key: n for n, key in enumerate(dict.fromkeys(_unit(row) for row in kept))}
-        self.unit_of: Ints = np.array([units[_unit(row)] for row in kept], np.int64)
-        self.units = len(units)
-        self.unit_source: Ints = np.zeros(self.units, np.int64)
-        self.unit_source[self.unit_of] = self.source_of
+        clusters = {key: n for n, key in enumerate(dict.fromkeys(_cluster(row) for row in kept))}
+        self.cluster_of: Ints = np.array([clusters[_cluster(row)] for row in kept], np.int64)
+        self.cluster_source: Ints = np.zeros(len(clusters), np.int64)
+        self.cluster_source[self.cluster_of] = self.source_of
+        self.day_of: Ints = np.array(
+            [NO_DAY if row["day"] is None else (row["day"] - _EPOCH).days for row in kept], np.int64
+        )
         self._entity, self._guesses = _entity_confidence(demand.entities)
         themes = sorted({str(row["theme"]) for row in kept})
-        self._theme_of: Ints = np.array([themes.index(row["theme"]) for row in kept], np.int64)
-        self._themes = {theme: number for number, theme in enumerate(themes)}
-        self._tables = {
+        self.theme_of: Ints = np.array([themes.index(row["theme"]) for row in kept], np.int64)
+        self.themes = {theme: number for number, theme in enumerate(themes)}
+        self.tables = {
             table: number
             for number, table in enumerate(sorted({"", *(str(row["table"] or "") for row in kept)}))
         }
+        tables = [str(row["table"] or "") for row in kept]
+        self.table_of: Ints = np.array([self.tables[table] for table in tables], np.int64)
+        self.confidences: Floats = np.array(
+            [
+                self._guesses.get((*_unit(row), table), 1.0)
+                for row, table in zip(kept, tables, strict=True)
+            ],
+            np.float64,
+        )
         self._meaning, trusted = self._read()
         self.named: Ints = np.rint(self.weights * trusted).astype(np.int64)
         """What each row's table has of its weight; the rest lies where the theme's demand does."""
         self.loose: Ints = self.weights - self.named
         self.loose_by_theme: dict[str, Ints] = {
-            theme: np.flatnonzero((self._theme_of == number) & (self.loose > 0))
-            for theme, number in self._themes.items()
+            theme: np.flatnonzero((self.theme_of == number) & (self.loose > 0))
+            for theme, number in self.themes.items()
         }
         self.voices: dict[tuple[str, str], Voice] = self._gather()
 
@@ -102,31 +113,27 @@ class Talk:
         rows = [n for n, row in enumerate(self._rows) if row["theme"] == theme]
         return int(self.weights[rows].sum()) / self.total_weight if rows else 0.0
 
+    @property
+    def unnamed(self) -> int:
+        """The number that stands for no table."""
+        return self.tables[""]
+
     def _read(self) -> tuple[Meaning, Floats]:
         """Return what guesses are worth, and for each row the part that its table has."""
-        tables = [str(row["table"] or "") for row in self._rows]
-        table_of = np.array([self._tables[table] for table in tables], np.int64)
-        confidences = np.array(
-            [
-                self._guesses.get((*_unit(row), table), 1.0)
-                for row, table in zip(self._rows, tables, strict=True)
-            ],
-            np.float64,
-        )
         found = meaning(
-            self._theme_of,
-            table_of,
+            self.theme_of,
+            self.table_of,
             self.weights / self.total_weight,
-            confidences,
-            unnamed=self._tables[""],
+            self.confidences,
+            unnamed=self.unnamed,
         )
-        trusted = np.ones(len(tables))
-        for row, (theme, table) in enumerate(zip(self._theme_of, table_of, strict=True)):
-            if not tables[row]:
+        trusted = np.ones(len(self._rows))
+        placed = {theme for theme, _ in found.lies}
+        for row, (theme, table) in enumerate(zip(self.theme_of, self.table_of, strict=True)):
+            if table == self.unnamed:
                 # Where nobody names a table the theme's demand stays where it is: on none.
-                is_placed = any(key[0] == theme for key in found.lies)
-                trusted[row] = 0.0 if is_placed else 1.0
-            elif confidences[row] < 1:
+                trusted[row] = 0.0 if theme in placed else 1.0
+            elif self.confidences[row] < 1:
                 trusted[row] = found.trust.get((int(theme), int(table)), 1.0)
         return found, trusted
 
@@ -153,7 +160,7 @@ class Talk:
             class_confidence=_mean(confidences),
             entity_confidence=_mean(entity),
             days=np.sort(np.array([(d - _EPOCH).days for d in days], np.int64)),
-            lies=self._meaning.lies.get((self._themes[key[0]], self._tables[key[1]]), 0.0),
+            lies=self._meaning.lies.get((self.themes[key[0]], self.tables[key[1]]), 0.0),
         )
 
 
@@ -164,6 +171,7 @@ MOST_CERTAIN: Final = 0.99
 _COLUMNS: Final = [
     "item_id",
     "source",
+    "thread_id",
     "day",
     "theme",
     "theme_confidence",
@@ -172,11 +180,20 @@ _COLUMNS: Final = [
     "role",
     "user_id",
 ]
+NO_DAY: Final = -(10**9)
+"""The day of a message without a time."""
 _EPOCH: Final = np.datetime64("1970-01-01").astype(object)
 
 
 def _unit(row: Mapping[str, Any]) -> tuple[str, str]:
     return str(row["source"]), str(row["item_id"])
+
+
+def _cluster(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a row is drawn with: its thread; of queries all that one person asks in a day."""
+    if row["source"] == "nlq" and row["user_id"] and row["day"] is not None:
+        return "nlq", str(row["user_id"]), str(row["day"])
+    return str(row["source"]), "", str(row["thread_id"] or row["item_id"])
 
 
 def _mean(values: list[Any]) -> float | None:
@@ -200,63 +217,3 @@ def _entity_confidence(
     # A guess that is called certain is a guess all the same.
     guesses = {key: min(value, MOST_CERTAIN) for key, value in found.items() if key not in sure}
     return found, guesses
-
-
-def resampled_shares(talk: Talk, voices: list[Voice], resamples: int, seed: int) -> Floats:
-    """Return each voice's share of demand in each resample of items, source by source.
-
-    The weight of a source stays as it is; its items are drawn with replacement. Beyond
-    `MAX_UNITS` items of a source, items are drawn in that many random blocks.
-    """
-    rng = np.random.default_rng([seed, 1])
-    group, groups, group_source = _groups(talk, rng)
-    count = len(talk.sources)
-    source_weight = np.bincount(talk.source_of, weights=talk.weights, minlength=count)
-    members = [np.flatnonzero(group_source == s) for s in range(count)]
-    row_group = group[talk.unit_of] if talk.units else np.empty(0, np.int64)
-    # One cell a voice, then one a theme for what lies on its tables.
-    themes = list(talk.loose_by_theme)
-    parts = [voice.rows for voice in voices] + [talk.loose_by_theme[theme] for theme in themes]
-    rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
-    of_cell = np.repeat(np.arange(len(parts)), [part.size for part in parts])
-    own = np.where(of_cell < len(voices), talk.named[rows], talk.loose[rows])
-    cell = of_cell * count + talk.source_of[rows]
-    theme_of = np.array([themes.index(voice.theme) for voice in voices], np.int64)
-    lies = np.array([voice.lies for voice in voices])
-    shares = np.zeros((resamples, len(voices)))
-    for draw in range(resamples):
-        times = np.zeros(groups, np.int64)
-        for mine in members:
-            if mine.size:
-                chosen = rng.integers(0, mine.size, mine.size)
-                times[mine] = np.bincount(chosen, minlength=mine.size)
-        weight = times[row_group] * talk.weights
-        drawn = np.bincount(talk.source_of, weights=weight, minlength=count)
-        factor = source_weight / np.maximum(drawn, 1.0)
-        drawn_here = times[row_group[rows]] * own
-        per_cell = np.bincount(cell, weights=drawn_here, minlength=len(parts) * count)
-        # A fixed, left-to-right sum over sources: the same last bit on every machine.
-        by_source = per_cell.reshape(len(parts), count) * factor
-        whole = np.zeros(len(parts))
-        for column in by_source.T:
-            whole += column
-        shares[draw] = whole[: len(voices)] + lies * whole[len(voices) :][theme_of]
-    return shares / talk.total_weight
-
-
-MAX_UNITS: Final = 20_000
-
-
-def _groups(talk: Talk, rng: np.random.Generator) -> tuple[Ints, int, Ints]:
-    """Map each item to what is drawn: itself, or its block where its source has too many."""
-    group = np.zeros(talk.units, np.int64)
-    sources: list[Ints] = []
-    used = 0
-    for source in range(len(talk.sources)):
-        units = np.flatnonzero(talk.unit_source == source)
-        count = min(units.size, MAX_UNITS)
-        blocks = np.arange(units.size, dtype=np.int64) % max(count, 1)
-        group[units] = used + rng.permutation(blocks)
-        sources.append(np.full(count, source, np.int64))
-        used += count
-    return group, used, np.concatenate(sources) if sources else np.empty(0, np.int64)
