@@ -19,7 +19,7 @@ import pytest
 from dnr_core.demand import measure_demand
 from dnr_core.errors import BudgetError, ConfigError
 from dnr_core.llm import Cache
-from dnr_core.model import Price, ProviderFault, Reply, Usage
+from dnr_core.model import Price, ProviderFault, Reply, Request, Usage
 
 # A service that outlives the runs: what it was asked stands in files.
 SERVICE = """
@@ -242,6 +242,39 @@ def test_jobs_ask_all_sources_within_the_cap(
     assert result.budget["offline_estimate_usd"] <= cap_usd
     assert result.budget["actual_usd"] <= cap_usd
     assert sum(c["calls"] for c in result.budget["coverage"].values()) == asked
+
+
+def test_names_are_asked_for_by_a_job_too(
+    many: Any, company: Any, settings: Any, player: Any, answer_by_words: Any, tmp_path: Path
+) -> None:
+    """Both questions at half the price, a job each; names under their own cap, and paid for once."""
+    provider = player(local=False)
+    named = json.dumps({"tables": ["fact_order"], "columns": [], "confidence": 0.7})
+
+    def answers(request: Request) -> Reply:
+        text = named if request.purpose == "entities" else json.dumps(answer_by_words(request))
+        return Reply(text, Usage(100, 20), "m")
+
+    jobs = _takes_jobs(provider, answers)
+    chosen = settings(
+        classification={"batch": True, "api_cap_usd": 10.0},
+        entities={"api_cap_usd": 0.05},
+        cache={"enabled": True},
+    )
+    result = measure_demand(many, company, chosen, provider.catalogue, cache_dir=tmp_path)
+    assert provider.asked == []
+    assert [{request.purpose for request in job} for job in jobs] == [{"classify"}, {"entities"}]
+    account = result.budget["entities"]
+    asked = len(jobs[1])
+    assert 0 < asked == account["answered"] == account["calls"]
+    assert account["by_batch"]
+    assert account["actual_usd"] == pytest.approx(asked * (100 * 0.5 + 20 * 1.0) / 1e6)
+    assert account["actual_usd"] <= 0.05
+    assert set(result.entities["table"].to_pylist()) == {"fact_order"}
+    again = measure_demand(many, company, chosen, provider.catalogue, cache_dir=tmp_path)
+    assert len(jobs) == 2
+    assert again.budget["entities"]["actual_usd"] == 0
+    assert again.entities.equals(result.entities)
 
 
 def test_what_a_job_did_not_answer_is_left_to_the_next_run(

@@ -59,7 +59,8 @@ def run_report(
         provider, model: who classifies the messages.
         api_cap_usd: most that classification may spend.
         price_usd_per_million: price of prompt and completion tokens of a model without a known one.
-        batch: classify by one job of the provider's service: half the price, up to a day.
+        batch: ask by jobs of the provider's service, themes first, then names: half the price, up to a
+            day each.
         scorer: name of a scorer.
         no_llm: leave the messages out; themes are marked as skipped.
         compare_to: folder of an earlier report of the same company: the new one says what is new,

@@ -50,7 +50,10 @@ dnr run-report --warehouse data/neobank --comms comms/neobank --provider openai 
 @click.option("--api-cap-usd", type=float, help="Most that classification may spend.")
 @price_option
 @click.option(
-    "--batch", is_flag=True, default=None, help="Ask by one job: half the price, up to a day."
+    "--batch",
+    is_flag=True,
+    default=None,
+    help="Ask by jobs, themes and then names: half the price, up to a day each.",
 )
 @click.option("--scorer", metavar="NAME", help="How needs are weighed.")
 @click.option("--no-llm", is_flag=True, help="Leave the messages out.")

@@ -149,7 +149,7 @@ class ClassificationSettings:
     price_usd_per_million: tuple[float, float] | None = None
     """Price of prompt and completion tokens for a model whose price is not known (`--price`)."""
     batch: bool = False
-    """Ask by one job of the provider's service: half the price, up to a day."""
+    """Ask by jobs of the provider's service, one for themes and one for names: half the price, a day each."""
     calibration: str = ""
     """A `calibration.json` of `dnr eval-labels`, by which confidences are corrected."""
 

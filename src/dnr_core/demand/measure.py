@@ -90,6 +90,10 @@ def measure_demand(
     namer, namer_price = _provider(catalogue, settings, settings.entities)
     if settings.classification.batch:
         price = _batch_price(provider)
+    # Names follow the choice where their provider, which may be another, takes jobs.
+    names_by_batch = settings.classification.batch and _takes_jobs(namer)
+    if names_by_batch:
+        namer_price = _batch_price(namer)
     with ExitStack() as stack:
         connection = stack.enter_context(open_corpus(comms))
         cache = None
@@ -135,6 +139,7 @@ def measure_demand(
             weights=weights,
             progress=progress,
             ask=not asked.fatal,
+            batch=names_by_batch,
         )
     item_shares, heard = _weigh(kept, asked, named.mentions, weights)
     said = predictions(items, kept, asked.verdicts)
@@ -197,6 +202,10 @@ def _confidences(catalogue: Catalogue, settings: Settings, provider: Provider) -
     measured = load(spec.measured)() if spec is not None and spec.measured else None
     path = Path(chosen.calibration) if chosen.calibration else None
     return confidences(path, chosen.provider, provider.model, measured)
+
+
+def _takes_jobs(provider: Provider) -> bool:
+    return isinstance(provider, BatchProvider) and provider.batch_price is not None
 
 
 def _batch_price(provider: Provider) -> Price:

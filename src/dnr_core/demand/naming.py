@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import define, frozen
 
 from dnr_core.config.settings import Settings
+from dnr_core.demand import ask as asking
 from dnr_core.demand.ask import Finding, parts
 from dnr_core.demand.entities import (
     Mention,
@@ -17,9 +18,27 @@ from dnr_core.demand.entities import (
 )
 from dnr_core.demand.read import Item
 from dnr_core.demand.sample import Candidate, affordable, draw
-from dnr_core.llm import Budget, Cache, complete_all, estimate
+from dnr_core.llm import Budget, Cache, Completed, complete_all, complete_in_batch, estimate
 from dnr_core.model import Price, Provider, Request, Schema
 from dnr_core.progress import Progress
+
+
+@define
+class _Run:
+    """How the asking went, over all parts."""
+
+    stopped: str
+    answered: int = 0
+    calls: int = 0
+    cached: int = 0
+
+    def add(self, completed: Completed) -> None:
+        """Count one part; nobody is asked again where the money is gone or the service is down."""
+        self.answered += completed.count("ok")
+        self.calls += completed.calls
+        self.cached += completed.cached
+        if completed.stopped in {"budget", "fatal", "failures"}:
+            self.stopped = "budget" if completed.stopped == "budget" else "failed_calls"
 
 
 @frozen
@@ -42,6 +61,7 @@ def name_entities(
     weights: Mapping[str, float],
     progress: Progress,
     ask: bool = True,
+    batch: bool = False,
 ) -> Named:
     """Find the tables of every item that is demand: by exact name for nothing, else by provider.
 
@@ -56,6 +76,7 @@ def name_entities(
         weights: share the cap over the sources.
         progress: is told.
         ask: False asks nobody (the account is exhausted, or the key is wrong).
+        batch: ask by a job of the provider's service; `price` is that of jobs, and a cache is needed.
     """
     mentions = {item.row: findings[item.row].mentions for item in items}
     silent = [item for item in items if not mentions[item.row]] if schema.names else []
@@ -83,17 +104,16 @@ def name_entities(
     usable = settings.entities.api_cap_usd * (1 - settings.budget.safety_margin)
     wanted = {source: len(own) for source, own in by_source.items()}
     granted = affordable(usable, wanted, costs, weights) if ask else dict.fromkeys(wanted, 0)
-    asked = calls = cached = 0
-    stopped = "" if ask else "failed_calls"
-    for source, own in by_source.items():
-        if stopped:
-            break
-        candidates = [Candidate(i.item_id, (str(i.day or ""), i.bucket)) for i in own]
-        chosen = draw(candidates, granted[source], settings.report.seed, source)
-        drawn = [item for item in own if item.item_id in chosen]
-        # All that costs money is one run, which knows when to stop.
-        for part in parts(drawn) if provider.local else (drawn,):
-            completed = complete_all(
+    run = _Run("" if ask else "failed_calls")
+    drawn = {
+        source: _sample(own, granted[source], source, settings.report.seed)
+        for source, own in by_source.items()
+        if ask
+    }
+
+    def completed(part: Sequence[Item], task: str) -> Completed:
+        if not batch or cache is None:
+            return complete_all(
                 requests(part),
                 provider,
                 budget=budget,
@@ -101,28 +121,63 @@ def name_entities(
                 concurrency=settings.classification.concurrency,
                 timeout_seconds=settings.classification.timeout_seconds,
                 progress=progress,
-                task=f"entities {source}",
+                task=task,
             )
-            for item, outcome in zip(part, completed.outcomes, strict=True):
-                mentions[item.row] = from_outcome(outcome, findings[item.row].packed.message_ids)
-            asked += completed.count("ok")
-            calls += completed.calls
-            cached += completed.cached
-            # Nobody is asked again where the money is gone or the service is down.
-            if completed.stopped in {"budget", "fatal", "failures"}:
-                stopped = "budget" if completed.stopped == "budget" else "failed_calls"
-                break
+        progress.start(task, len(part), "items")
+        done = complete_in_batch(
+            requests(part),
+            provider,
+            budget=budget,
+            cache=cache,
+            poll_seconds=asking.BATCH_POLL_SECONDS,
+            on_outcome=lambda _: progress.advance(task, 1),
+        )
+        progress.done(task, done.reason)
+        return done
+
+    for part, task in _in_runs(drawn, provider, batch=batch):
+        if run.stopped:
+            break
+        done = completed(part, task)
+        for item, outcome in zip(part, done.outcomes, strict=True):
+            mentions[item.row] = from_outcome(outcome, findings[item.row].packed.message_ids)
+        run.add(done)
     return Named(
         mentions,
         {
             **account,
-            "answered": asked,
-            "calls": calls,
-            "cached": cached,
-            "coverage": 1.0 if not items else (account["by_rule"] + asked) / len(items),
+            "by_batch": batch,
+            "answered": run.answered,
+            "calls": run.calls,
+            "cached": run.cached,
+            "coverage": 1.0 if not items else (account["by_rule"] + run.answered) / len(items),
             "estimate_usd": sum(granted[s] * costs[s] for s in sorted(granted)),
             "actual_usd": budget.spent_usd,
             "reserved_usd": budget.kept_usd,
-            "stopped": stopped,
+            "stopped": run.stopped,
         },
     )
+
+
+def _sample(own: Sequence[Item], total: int, source: str, seed: int) -> list[Item]:
+    candidates = [Candidate(item.item_id, (str(item.day or ""), item.bucket)) for item in own]
+    chosen = draw(candidates, total, seed, source)
+    return [item for item in own if item.item_id in chosen]
+
+
+def _in_runs(
+    drawn: Mapping[str, Sequence[Item]], provider: Provider, *, batch: bool
+) -> Iterator[tuple[Sequence[Item], str]]:
+    """Yield what is asked at once, with its name.
+
+    All that costs money in a source is one run, which knows when to stop; a job holds all sources,
+    because each may take a day.
+    """
+    if batch:
+        every = [item for own in drawn.values() for item in own]
+        if every:
+            yield every, "entities by batch"
+        return
+    for source, own in drawn.items():
+        for part in parts(own) if provider.local else (own,):
+            yield part, f"entities {source}"
