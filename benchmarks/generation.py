@@ -34,6 +34,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dnr_core.cli.app import ARROW_POOL
 from dnr_core.config.settings import Settings, WarehouseSettings
 from dnr_core.model import Family
 from dnr_core.plugins import load_plugins
@@ -328,6 +329,10 @@ def companies(scale: str, repeats: int, *, full: bool) -> None:
 
 
 def main() -> None:
+    if "ARROW_DEFAULT_MEMORY_POOL" not in os.environ:
+        # As the command runs; it can only be said before pyarrow is imported.
+        pooled = {**os.environ, "ARROW_DEFAULT_MEMORY_POOL": ARROW_POOL}
+        os.execve(sys.executable, [sys.executable, *sys.argv], pooled)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--parts", type=int, default=2, help="parts of each family (1 M rows each)")
     parser.add_argument("--repeats", type=int, default=3, help="turns, of which the best counts")

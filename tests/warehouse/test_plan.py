@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dnr_core.errors import ConfigError, FolderError, UnknownNameError
 from dnr_core.model import Company, DefectProfile, DefectRate, IncidentRate
+from dnr_core.plugins import load_plugins
 from dnr_core.warehouse import (
     company_of,
     expected_volumes,
@@ -131,6 +132,21 @@ def test_a_company_larger_than_the_disk_is_refused_with_an_estimate(
             out=tmp_path / "d",
             meta=tmp_path / "m",
         )
+
+
+def test_a_snapshot_is_expected_to_have_its_days(company):
+    """A longer retention is more rows of the snapshot to expect, up to the history's days, and
+    nothing else is more."""
+    archetype = load_plugins().archetype("marketplace")
+    base, longer, whole = (
+        expected_volumes(archetype, evolve(company, snapshot_days=days))
+        for days in (90, 180, 100_000)
+    )
+    snapshots = {table.name for table in archetype.schema.tables if table.kind == "snapshot"}
+    assert snapshots
+    for name, rows in base.items():
+        assert longer[name] == (2 * rows if name in snapshots else rows)
+        assert whole[name] == (round(rows * 547 / 90) if name in snapshots else rows)
 
 
 @pytest.mark.parametrize(("quality", "times"), [("typical", 1), ("severe", 3)])

@@ -39,6 +39,13 @@ GARBAGE_AFTER: Final = 50_000
 """New objects after which Python looks for garbage while a command runs."""
 
 
+READERS: Final = {"run-report", "quickstart", "explain"}
+"""Commands that build tables from lists, for which pyarrow would import pandas."""
+
+ARROW_POOL: Final = "system"
+"""Where Arrow takes memory from while a command runs, unless the environment says otherwise."""
+
+
 class _Commands(click.Group):
     """Imports a command's module by name, so that help and start stay fast."""
 
@@ -104,6 +111,13 @@ def main(arguments: list[str] | None = None) -> None:
     # every 700 new objects costs a fifteenth of a report's time.
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER, 20, 20)
+    # Arrow's own allocators keep more of what threads have freed (`benchmarks/generation.py`);
+    # which one it takes can only be said before it is imported.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", ARROW_POOL)
+    if READERS & set(sys.argv[1:] if arguments is None else arguments):
+        from dnr_core.cli.light import without_pandas
+
+        without_pandas()
     sys.exit(run(arguments))
 
 

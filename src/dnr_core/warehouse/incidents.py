@@ -17,6 +17,7 @@ import numpy as np
 from attrs import frozen
 
 from dnr_core.config.profiles import profile_from
+from dnr_core.config.settings import WarehouseSettings
 from dnr_core.config.zones import zone_of
 from dnr_core.errors import ConfigError, InputError
 from dnr_core.model import (
@@ -47,10 +48,18 @@ _APART_DAYS: Final = 3
 
 
 def expected_volumes(archetype: Archetype, company: Company) -> dict[str, int]:
-    """Return the rows to expect by table: the archetype's volumes times the scale, at least one."""
+    """Return the rows to expect by table: the archetype's volumes times the scale, at least one.
+
+    A snapshot table has as many days as are kept, which its volume counts with the default.
+    """
     scale = exactly(company.scale)
+    days = min(company.snapshot_days, History.of(company).days)
+    kept = Fraction(days, WarehouseSettings().snapshot_days)
+    factors = {"snapshot": scale * kept, "dimension": scale, "fact": scale}
     return {
-        name: rows if name in archetype.fixed_tables else max(1, round(rows * scale))
+        name: rows
+        if name in archetype.fixed_tables
+        else max(1, round(rows * factors[archetype.schema[name].kind]))
         for name, rows in archetype.volumes.items()
     }
 
