@@ -69,6 +69,22 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """Run the tests with the lowest version that each declared dependency may have."""
+    session.install("uv")
+    more = ("pytest-xdist>=3.6", "scikit-learn>=1.5", "polars>=1.30", "datafusion>=50,<51")
+    session.run("uv", "pip", "install", "--resolution", "lowest-direct", *EDITABLE, *more)
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *session.posargs)
+
+
+@nox.session
+def newest(session: nox.Session) -> None:
+    """Run the tests with the newest version that each declared dependency may have."""
+    session.install(*EDITABLE, "pytest-xdist", "scikit-learn", *ENGINES)
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, format, and who may import whom."""
     install_all(session, "ruff", "import-linter")
@@ -141,6 +157,14 @@ def stores(session: nox.Session) -> None:
     python = str(server / "bin" / "python")
     session.run(python, "-m", "pip", "install", "--quiet", "moto[server]>=5", external=True)
     session.run("pytest", "tests/stores", *session.posargs, env={"DNR_STORES": python})
+
+
+@nox.session
+def kit(session: nox.Session) -> None:
+    """Hold all that ships, and the example, against the rules for authors of plugins."""
+    install_all(session, "./docs/examples/dnr-clinic")
+    for name in ("builtin", "neobank", "marketplace", "llm_mock", "llm_openai", "clinic"):
+        session.run("dnr", "plugins", "check", name, "--strict", *session.posargs)
 
 
 @nox.session

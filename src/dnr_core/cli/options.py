@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,6 +130,52 @@ class Command(click.Command):
 
         with logging_to(ctx.obj, self.name or ""):
             return super().invoke(ctx)
+
+
+class CommandGroup(Command, click.Group):
+    """A command with commands of its own; without the name of one its own function runs.
+
+    `GROUP NAME` is in the module `GROUP_NAME`, which is imported when it is called.
+    """
+
+    lines: Mapping[str, str] = {}
+    """Names of the commands, and one line of help for each."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in order."""
+        return list(self.lines)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the command of that name."""
+        if cmd_name not in self.lines:
+            return None
+        found: click.Command = import_module(f"dnr_core.cli.{self.name}_{cmd_name}").command
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the lines, importing none of the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.lines.items()))
+
+
+def group(
+    *, name: str, examples: str, lines: Mapping[str, str]
+) -> Callable[[Callable[..., None]], CommandGroup]:
+    """Decorate a function into a command that has the commands `lines` below it."""
+    told = "\n".join(f"  {line}" for line in examples.strip().splitlines())
+
+    def made(function: Callable[..., None]) -> CommandGroup:
+        found = click.group(
+            name=name,
+            cls=CommandGroup,
+            invoke_without_command=True,
+            epilog=f"\b\nExamples:\n{told}",
+            context_settings={"max_content_width": 100},
+        )(function)
+        found.lines = lines
+        return found
+
+    return made
 
 
 def command(*, examples: str) -> Callable[[Callable[..., None]], click.Command]:

@@ -6,24 +6,33 @@ from textwrap import fill
 
 import click
 
-from dnr_core.cli.options import CallOptions
-from dnr_core.cli.options import command as dnr_command
+from dnr_core.cli.options import CallOptions, group
 from dnr_core.cli.output import show
 
 WIDTH = 100
 
 
-@dnr_command(
+@group(
+    name="plugins",
     examples="""dnr plugins
 dnr plugins --json
-DNR_PLUGINS=neobank,llm_mock dnr plugins"""
+DNR_PLUGINS=neobank,llm_mock dnr plugins
+dnr plugins check neobank
+dnr plugins new airline --kind archetype""",
+    lines={
+        "check": "Hold everything that a plugin brings against the rules for authors.",
+        "new": "Write a plugin that installs, keeps the rules and works as it is.",
+    },
 )
-@click.pass_obj
-def command(options: CallOptions) -> None:
+@click.pass_context
+def command(ctx: click.Context) -> None:
     """Show what is installed, and what each plugin brings.
 
     A plugin that cannot be used is listed with its distribution, version and fault.
     """
+    if ctx.invoked_subcommand is not None:
+        return
+    options: CallOptions = ctx.obj
     from dnr_core.api.context import open_context
     from dnr_core.catalogue import KIND_TITLES
 

@@ -61,3 +61,6 @@ class Check:
     run: Callable[[CheckContext], Any] | str
     archetypes: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
     needs: tuple[str, ...] = field(default=(), converter=_names, kw_only=True)
+    breaks: Callable[[Any], None] | str | None = field(default=None, kw_only=True)
+    """How its property is broken where that is unusual, or the dotted path of it: gets folders of a
+    company (`dnr_core.testing.MadeCompany`) and spoils them. The kit then sees the check fail."""

@@ -1,0 +1,39 @@
+"""The pages for authors of plugins say what the code says, and their examples run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from dnr_core.testing import RULES, check_style
+from dnr_core.testing.rules.page import page
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_page_of_rules_is_written_from_the_registry() -> None:
+    """docs/reference/rules.md is what `python -m dnr_core.testing.rules.page` prints."""
+    assert (DOCS / "reference" / "rules.md").read_text(encoding="utf-8") == page()
+
+
+def test_every_rule_says_why_and_how_to_mend_it() -> None:
+    """Ids are unique, and rules stand on rules of their own kind."""
+    ids = [rule.id for rule in RULES]
+    assert len(ids) == len(set(ids))
+    for rule in RULES:
+        assert rule.title, rule.id
+        assert rule.why.endswith("."), rule.id
+        assert rule.mend.rstrip(".") == rule.mend != "", rule.id
+        kinds = {other.kind for other in RULES if other.id in rule.after}
+        assert kinds <= {rule.kind}, rule.id
+
+
+def test_the_how_to_on_testing_works_as_shown() -> None:
+    """The contract class and the function of the page are what they say."""
+    text = (DOCS / "how-to" / "test-a-plugin.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+    for code in re.findall(r"^```python\n(.*?)^```", text, re.M | re.S):
+        exec(compile(code, "test-a-plugin.md", "exec"), names)
+    assert names["TestPirate"].style is names["PIRATE"]
+    assert [finding.rule for finding in check_style(names["PIRATE"])] == ["STY005"]
