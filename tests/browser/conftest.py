@@ -86,6 +86,7 @@ def _odd_reports(made: ModuleType, folder: Path) -> Iterator[tuple[str, Report]]
     talk = made.demand({("join_keys_orphans", "fact_order"): 9, ("access_permissions_pii", ""): 4})
     yield "nothing", report_of(made, made.health({}), None)
     yield "one need", report_of(made, made.health(one), talk)
+    yield "all hidden", report_of(made, made.health({("fact_order", "key_null"): 0.004}), None)
     yield "no money", report_of(made, made.health(one, cents_a_row=None), talk)
     yield "talk alone", report_of(made, None, talk)
     yield "20 years", report_of(made, made.health(one, days=7300), None)
@@ -120,7 +121,16 @@ def _odd_reports(made: ModuleType, folder: Path) -> Iterator[tuple[str, Report]]
 
 
 ODD = (
-    *("nothing", "one need", "no money", "talk alone", "20 years", "500 tables", "evil names"),
+    *(
+        "nothing",
+        "one need",
+        "all hidden",
+        "no money",
+        "talk alone",
+        "20 years",
+        "500 tables",
+        "evil names",
+    ),
     "compared",
 )
 

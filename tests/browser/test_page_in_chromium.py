@@ -55,6 +55,7 @@ def test_it_opens_from_disk_without_request_or_error(
     [
         "nothing",
         "one need",
+        "all hidden",
         "no money",
         "talk alone",
         "20 years",

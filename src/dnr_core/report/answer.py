@@ -12,14 +12,14 @@ SOURCE_NOUNS: Final = {"slack": "threads", "email": "emails", "nlq": "questions"
 
 def place_document(context: Context, *, source: str, synthetic: bool) -> dict[str, Any]:
     """Return company, window, source, and how much was seen."""
-    health, demand = context.health, context.demand
+    health, talked = context.health, context.talk_days()
     if health:
         window = f"{context.window_text()}, {health.tz} days"
         days = (health.window_end - health.window_start).days + 1
     else:
         window, days = "", None
-        if demand and demand.start and demand.end:
-            window = f"messages of {say.days_text(demand.start.date(), demand.end.date())}"
+        if talked:
+            window = f"messages of {say.days_text(*talked)}"
     return {
         "company": context.archetype.title,
         "archetype": context.archetype.name,
@@ -143,7 +143,8 @@ def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
 def _beside(
     top: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
 ) -> str:
-    parts = [f"{n['money']['text']} a month of {n['table_title']} arrives late" for n in late]
+    parts = ["at risk is the revenue on broken rows"] if risky else []
+    parts += [f"{n['money']['text']} a month of {n['table_title']} arrives late" for n in late]
     rest = [n for n in top if n["money"]["kind"] == "none"]
     if rest and risky:
         parts.append(f"for {say.number_word(len(rest))} more, money is not measured")

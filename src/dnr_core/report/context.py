@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from attrs import Factory, define
 
@@ -88,6 +89,14 @@ class Context:
     def need_title(self, need: Need) -> str:
         """Return the need in plain words."""
         return need_title(self.archetype.schema, need.theme, need.table)
+
+    def talk_days(self) -> tuple[date, date] | None:
+        """Return the local days of the first and the last message, None where there is none."""
+        if self.demand is None or self.demand.start is None or self.demand.end is None:
+            return None
+        zone = ZoneInfo(self.health.tz if self.health else self.archetype.tz or "UTC")
+        first, last = (at.astimezone(zone).date() for at in (self.demand.start, self.demand.end))
+        return first, last
 
     def voices(self, need: Need) -> list[dict[str, Any]]:
         """Return the items that ask for this need."""

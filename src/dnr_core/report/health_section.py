@@ -18,6 +18,8 @@ MAX_BINS: Final = 92
 HEAT_DAYS: Final = 60
 MAX_INCIDENTS: Final = 24
 NOTABLE_NOISE: Final = 1.5
+LEAST_CHANCE: Final = 1e-9
+"""Smaller p-values are shown as under this: what they stand on is not known so exactly."""
 PROMISED_ROWS: Final = 500
 """From so many rows a day on finding an incident is promised; below, what could be seen is said."""
 TALK_DAYS: Final = 3
@@ -113,12 +115,12 @@ def _table_row(context: Context, table: str) -> dict[str, Any]:
         value = verdict.value if verdict else None
         if value is None or verdict is None:
             shown = None if total is None or not total.denominator else total
-            text = say.percent(shown.numerator / shown.denominator) if shown else "not measured"
+            text = say.percent(shown.numerator / shown.denominator) if shown else ""
             cells.append(
                 {
                     "metric": metric,
                     "title": title,
-                    "text": text,
+                    "text": text or _why_not(context, table, metric),
                     "word": "",
                     "sign": "",
                     "margin_text": "",
@@ -160,6 +162,24 @@ def _table_row(context: Context, table: str) -> dict[str, Any]:
     }
 
 
+def _why_not(context: Context, table: str, metric: str) -> str:
+    """Say in few words why a table has no figure."""
+    schema = context.archetype.schema
+    if table not in schema:
+        return "not measured"
+    known = schema[table]
+    lacks = {
+        "key_null": (known.required_keys, "no keys"),
+        "fk_failure": (known.foreign_keys, "no foreign keys"),
+        "duplicate": (known.business_key, "no business key"),
+        "late": (known.loaded_at, "no load time"),
+    }
+    has, words = lacks[metric]
+    if not has:
+        return words
+    return "not measured" if known.event_time or known.created_at else "no event time"
+
+
 def heat_document(context: Context, tables: list[str]) -> dict[str, Any] | None:
     """Return the worst overage by table and local day (or bin of days), over limits of 1."""
     measures, health = context.measures, context.health
@@ -173,10 +193,14 @@ def heat_document(context: Context, tables: list[str]) -> dict[str, Any] | None:
         (start, min(start + length - 1, measures.last))
         for start in range(first, measures.last + 1, length)
     ]
-    shown = [
-        table for table in tables if any(measures.series(table, m).days.size for m in RATE_METRICS)
-    ]
-    cells = [[_overage(context, table, start, end) for start, end in bins] for table in shown]
+    rows = {
+        table: [_overage(context, table, start, end) for start, end in bins]
+        for table in tables
+        if any(measures.series(table, m).days.size for m in RATE_METRICS)
+    }
+    # A row without a square would say nothing, and look as if it said that all is well.
+    shown = [table for table, row in rows.items() if any(value is not None for value in row)]
+    cells = [rows[table] for table in shown]
     return {
         "tables": shown,
         "titles": [context.title(table) for table in shown],
@@ -325,16 +349,25 @@ def _incident(context: Context, incident: DetectedIncident) -> dict[str, Any]:
         "rows_text": say.count(incident.rows),
         "money": say.money(incident.revenue_cents, context.currency),
         "talk": len(talk),
-        "talk_text": say.counted(len(talk), "message") if context.demand else "not read",
+        "talk_text": _talk_text(context, incident, len(talk)),
         "noise_text": _chance_text(incident),
     }
+
+
+def _talk_text(context: Context, incident: DetectedIncident, messages: int) -> str:
+    if context.demand is None:
+        return "not read"
+    days = context.talk_days()
+    before = days is not None and incident.end + timedelta(days=TALK_DAYS) < days[0]
+    return "none kept so far back" if before else say.counted(messages, "message")
 
 
 def _chance_text(incident: DetectedIncident) -> str:
     """Say how it went on, how unlikely it is, and how noisy the column is by itself."""
     told = {"step": ["stayed"], "ramp": ["rose bit by bit and stayed"]}.get(incident.shape, [])
     if incident.p_value is not None:
-        told = [*told, f"p {incident.p_value:.1e}"]
+        p = incident.p_value
+        told = [*told, f"p under {LEAST_CHANCE:.0e}" if p < LEAST_CHANCE else f"p {p:.1e}"]
     if incident.noise_factor and incident.noise_factor >= NOTABLE_NOISE:
         noise = say.plain(say.significant(incident.noise_factor))
         told = [*told, f"{noise} times noisier than chance"]

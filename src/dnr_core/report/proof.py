@@ -145,7 +145,7 @@ def method_document(context: Context) -> dict[str, Any]:
         ("Limits", limits),
         ("Hidden under", f"confidence {report.min_confidence:.2f}"),
         ("Ranges and certainty", f"middle 80{say.THIN}% of {say.count(report.resamples)} resamples of local days "
-                                 f"and items, seed {report.seed}"),
+                                 f"and whole threads, seed {report.seed}"),
         ("A month of money", "30 days of the window, against the median of the last three full months"),
     ]  # fmt: skip
     if report.table_slos:

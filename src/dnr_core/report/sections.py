@@ -163,17 +163,16 @@ def themes_document(context: Context) -> dict[str, Any]:
 def _asks(context: Context) -> dict[str, Any]:
     items = {(row["source"], row["item_id"]) for row in context.items}
     unmet = {(row["source"], row["item_id"]) for row in context.items if row["unmet"]}
-    demand = context.demand
     unnamed = sum(row["weight"] for row in context.items if not row["table"])
-    span = ""
-    if demand and demand.start and demand.end:
-        span = f" in messages of {say.days_text(demand.start.date(), demand.end.date())}"
+    days = context.talk_days()
+    span = f" in messages of {say.days_text(*days)}" if days else ""
     return {
         "items": len(items),
         "unmet": len(unmet),
         "items_text": f"{say.counted(len(items), 'ask')}{span}",
         "unnamed_text": (
-            f"{say.percent(unnamed)} of the demand names no table; it counts here, and in no need."
+            f"{say.percent(unnamed)} of the demand names no table; it makes no need of its own, "
+            "and adds to those of its theme that others name."
             if unnamed > 0
             else ""
         ),

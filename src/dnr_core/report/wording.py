@@ -92,10 +92,10 @@ def money_range(interval: Interval | None, currency: str) -> dict[str, Any] | No
     text = f"{low['text']} to {high['text']}"
     if low["text"] == high["text"]:
         # Two digits would hide a narrow range.
-        ends = (
+        first, last = (
             currency_text(short_number(c / 100, 3), currency) for c in (interval.low, interval.high)
         )
-        text = " to ".join(ends)
+        text = f"{first} to {last}" if first != last else f"{first} at both ends"
     return {**value, "low": low, "high": high, "range_text": text}
 
 

@@ -104,5 +104,8 @@ def _allowed(value: str, part: Mapping[str, Any] | None, other: str) -> str:
 
 
 def make(model: str = MODEL, settings: Mapping[str, Any] | None = None) -> MockProvider:  # noqa: ARG001
-    """Factory named by the plugin; the offline provider has no settings."""
-    return MockProvider(model or MODEL)
+    """Factory named by the plugin; the offline provider has one model and no settings.
+
+    A report must not say that messages were read by the model that another provider would use.
+    """
+    return MockProvider()

@@ -1,0 +1,94 @@
+"""What a reader could take wrongly is said: reasons instead of gaps, no false precision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from types import ModuleType
+from typing import Any
+
+from attrs import evolve
+
+from dnr_core.model.need import Interval
+from dnr_core.report import Report
+from dnr_core.report.wording import money_range
+
+
+def incident(made: ModuleType, day: date, p_value: float) -> Any:
+    """A spike of empty keys on one day."""
+    return made.DetectedIncident(
+        "null_spike", "fact_order", "buyer_id", day, day, 0.15, 0.03, 300, p_value=p_value
+    )
+
+
+def test_the_sentence_says_what_at_risk_means(whole: Report) -> None:
+    """Who reads the page for the first time is told what is counted as at risk."""
+    assert whole.document["answer"]["beside"].startswith("At risk is the revenue on broken rows;")
+    assert "At risk is the revenue on broken rows" in whole.html()
+
+
+def test_a_range_whose_ends_are_equal_is_no_range(made: ModuleType) -> None:
+    """A range that would read as one amount twice says so."""
+    told = money_range(Interval(1_527_000.0, 1_527_001.0, 1_527_002.0), "USD")
+    assert told
+    assert told["range_text"] == "$15.3k at both ends"
+
+
+def test_no_chance_is_known_to_three_hundred_digits(
+    made: ModuleType, report_of: Callable[..., Report], talk: Any
+) -> None:
+    """A tiny p-value is said to be tiny; one that means something is given."""
+    first, second = date(2025, 6, 6), date(2025, 6, 16)
+    health = made.health(
+        {("fact_order", "key_null"): 0.03},
+        incidents=(incident(made, first, 1e-300), incident(made, second, 0.002)),
+    )
+    rows = report_of(health, talk).document["incidents"]["rows"]
+    assert {row["start"]: row["noise_text"] for row in rows} == {
+        first.isoformat(): "p under 1e-09",
+        second.isoformat(): "p 2.0e-03",
+    }
+
+
+def test_talk_that_was_not_kept_is_not_none(
+    made: ModuleType, report_of: Callable[..., Report], talk: Any
+) -> None:
+    """Of an incident before the first message it is not said that nobody spoke of it."""
+    health = made.health(
+        {("fact_order", "key_null"): 0.03},
+        incidents=(incident(made, date(2025, 3, 10), 0.001), incident(made, made.LAST, 0.001)),
+    )
+    rows = report_of(health, talk).document["incidents"]["rows"]
+    said = {row["start"]: row["talk_text"] for row in rows}
+    assert said["2025-03-10"] == "none kept so far back"
+    assert "message" in said[made.LAST.isoformat()]
+
+
+def test_days_of_talk_are_local(
+    made: ModuleType, report_of: Callable[..., Report], sick: Any, talk: Any
+) -> None:
+    """A message of the evening of 30 June in Los Angeles is not of July."""
+    late = evolve(talk, end=datetime(2025, 7, 1, 3, tzinfo=UTC))
+    asks = report_of(sick, late).document["themes"]["items_text"]
+    assert asks.endswith("30 June 2025")
+
+
+def test_a_figure_that_is_missing_has_its_reason(
+    made: ModuleType, report_of: Callable[..., Report]
+) -> None:
+    """A table without keys or load time says so, and no empty row is drawn for it by day."""
+    health = made.health({("fact_order", "key_null"): 0.03})
+    buyers = {
+        "table": "dim_buyer", "column": "", "day": None, "metric": "rows", "numerator": 9,
+        "denominator": 9, "value": 9.0, "revenue_cents": None, "scope": "window",
+    }  # fmt: skip
+    totals = health.totals.from_pylist([*health.totals.to_pylist(), buyers], health.totals.schema)
+    document = report_of(evolve(health, totals=totals)).document
+    row = next(row for row in document["health"]["rows"] if row["table"] == "dim_buyer")
+    assert [cell["text"] for cell in row["cells"]] == [
+        "no keys",
+        "no foreign keys",
+        "not measured",
+        "no load time",
+    ]
+    assert document["health"]["heat"]["tables"] == ["fact_order", "fact_payment"]
