@@ -163,7 +163,7 @@ def count(warehouse: Warehouse, table: Table, clock: LocalClock, late_minutes: f
         rows = rows.mutate(part=warehouse.dialect.part_of(lag, PART_BITS))
         parts = _grouped(frame, rows, [*groups, "part"], rows.count(), rows.event_s)
         parts = warehouse.scratch(f"parts:{table.name}:{late_minutes}", parts)
-        grouped = _grouped(frame, parts, groups, parts["rows"].sum().cast("int64"), parts.newest)
+        grouped = _grouped(frame, parts, groups, parts["rows"].sum(), parts.newest)
     else:
         grouped = _grouped(frame, rows, groups, rows.count(), rows.event_s)
     fetched = warehouse.rows(grouped)

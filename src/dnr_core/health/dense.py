@@ -2,9 +2,9 @@
 
 Most keys are dense: numbers given out one after the other, or a listing's number with each of
 its days. Such keys are counted as bits. Sixty-two neighbours share one group, which keeps how
-many rows it has, which keys it has seen (an OR of bits), and the sum of those bits; what the sum
-has beyond the OR are the keys that came once more. A group-by of the keys themselves needs a
-group for each row: it takes several times as long, and memory that grows with the table.
+many rows it has, which keys it has seen (an OR of bits), and which an odd number of times (an
+XOR); what was seen and is not odd came twice. A group-by of the keys themselves needs a group for
+each row: it takes several times as long, and memory that grows with the table.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ibis.expr.types as ir
 
 BITS: Final = 62
-"""Keys in one group: so many bits leave a sum of two of them positive in 64 bits."""
+"""Keys in one group: so many bits leave a number of 64 positive."""
 SPARSEST: Final = 8
 """Up to so many numbers for each key that is there, groups of bits are the cheaper way."""
 
@@ -54,24 +54,24 @@ def repeated_dense(
     for digit in digits:
         code = code * digit.base + (_number(warehouse, rows[digit.name], digit) - digit.low)
     coded = rows.select(code=code)
-    bucket = warehouse.dialect.floor_divide(coded.code, BITS)
+    bucket = warehouse.dialect.floor_divide(coded.code, BITS, positive=True)
     coded = coded.select(bucket=bucket, place=coded.code - bucket * BITS)
     bit = ibis.literal(1, "int64") << coded.place
-    seen = coded.group_by("bucket").agg(n=coded.count(), seen=bit.bit_or(), total=bit.sum())
-    # A sum of powers of two has as many bits as terms only where no power is there twice.
-    extra = seen.total - seen.seen
+    seen = coded.group_by("bucket").agg(n=coded.count(), seen=bit.bit_or(), odd=bit.bit_xor())
+    # Rows beyond the first of a key are as many as the keys that came twice only where no key
+    # came more often than that.
+    extra = seen.seen - seen.odd
     beyond = seen.n - bit_count(seen.seen)
     full = seen.select("bucket", extra=extra, beyond=beyond, sure=bit_count(extra) == beyond)
     full = warehouse.scratch(f"buckets:{key}", full.filter(full.beyond > 0))
     places = ibis.range(BITS).unnest().name("place").as_table()
-    # DuckDB sums 64 bits to 128; what is left of a sure group fits into 64 again.
-    sure = full.filter(full.sure).mutate(extra=full.extra.cast("int64")).cross_join(places)
+    sure = full.filter(full.sure).cross_join(places)
     sure = sure.filter((sure.extra >> sure.place) % 2 == 1)
     twice = _decoded(warehouse, sure.bucket * BITS + sure.place, digits, sure)
     unsure = full.filter(~full.sure).select(unsure="bucket")
     if not int(warehouse.rows(unsure.agg(n=unsure.count()))[0][0]):
         return twice
-    more = rows.mutate(bucket=warehouse.dialect.floor_divide(code, BITS))
+    more = rows.mutate(bucket=warehouse.dialect.floor_divide(code, BITS, positive=True))
     more = more.inner_join(unsure, more.bucket == unsure.unsure)
     counted = more.group_by(names).agg(copies=more.count())
     return twice.union(counted.filter(counted.copies > 1), distinct=False)
@@ -87,7 +87,9 @@ def _digits(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> list[Digi
         ends |= {f"low_{place}": rows[name].min(), f"high_{place}": rows[name].max()}
     found = rows.agg(n=rows.count(), **ends)
     numbers = [
-        warehouse.dialect.day_of_date(found[name]) if found[name].type().is_date() else found[name]
+        warehouse.dialect.day_of_date(found[name], checked=True)
+        if found[name].type().is_date()
+        else found[name]
         for name in ends
     ]
     n, *bounds = warehouse.rows(found.select("n", **dict(zip(ends, numbers, strict=True))))[0]
@@ -104,14 +106,16 @@ def _digits(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> list[Digi
 
 
 def _number(warehouse: Warehouse, column: Any, digit: Digit) -> Any:
-    return warehouse.dialect.day_of_date(column) if digit.is_date else column.cast("int64")
+    if digit.is_date:
+        return warehouse.dialect.day_of_date(column, checked=True)
+    return column.cast("int64")
 
 
 def _decoded(warehouse: Warehouse, code: Any, digits: list[Digit], rows: ir.Table) -> ir.Table:
     """Return the columns of the keys with these numbers; each is there twice."""
     columns: dict[str, Any] = {}
     for digit in reversed(digits):
-        rest = warehouse.dialect.floor_divide(code, digit.base)
+        rest = warehouse.dialect.floor_divide(code, digit.base, positive=True)
         value = code - rest * digit.base + digit.low
         if digit.is_date:
             value = warehouse.dialect.date_of_day(value)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
-import ibis
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
@@ -83,13 +82,12 @@ def lags(warehouse: Warehouse, counts: Counts, clock: LocalClock, window: int, l
     """Measure the lag of rows up to day `last`; the window begins on day `window`."""
     # Rows from before the history's first day count in the totals, as everywhere.
     rows = timed(warehouse, counts.frame.table, clock).rows
-    rows = rows.select("day", lag_s=rows.loaded_s - rows.event_s).filter(
-        ibis._.lag_s.notnull(), ibis._.day <= last
-    )
+    rows = rows.select("day", lag_s=rows.loaded_s - rows.event_s)
     if counts.parts is not None:
         found = _by_parts(warehouse, counts.parts, rows, window, last)
         if found is not None:
             return found
+    rows = rows.filter(rows.lag_s.notnull(), rows.day <= last)
     if warehouse.dialect.lacks("quantiles"):
         return _from_counts(warehouse, rows, window)
     by_day = {
@@ -109,7 +107,7 @@ def _by_parts(
 ) -> Lags | None:
     """Quantiles from rows by day and part; None where they lie in too many parts."""
     known = parts.filter(parts.part.notnull(), parts.day <= last).group_by(["day", "part"])
-    days, part, n = _sorted(warehouse.columns(known.agg(n=parts.rows.sum().cast("int64"))))
+    days, part, n = _sorted(warehouse.columns(known.agg(n=parts.rows.sum())))
     if not len(days):
         return Lags()
     by_day = {
@@ -125,6 +123,9 @@ def _by_parts(
     rows = rows.filter(warehouse.dialect.part_of(rows.lag_s, PART_BITS).isin(sorted(wanted)))
     counted = rows.group_by(["day", "lag_s"]).agg(n=rows.count())
     days, lag, n = _sorted(warehouse.columns(counted.select("day", "lag_s", "n")))
+    # Left out here, so that the day is computed of the rows that are counted and of no others.
+    upto = int(np.searchsorted(days, last, side="right"))
+    days, lag, n = days[:upto], lag[:upto], n[:upto]
     recent = days >= window
     return Lags(
         {int(days[i]): by_day[int(days[i])].pair(lag[i:j], n[i:j]) for i, j in _runs(days)},

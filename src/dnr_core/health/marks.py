@@ -27,7 +27,7 @@ from dnr_core.health.money import (
     row_amount,
     unit_of,
 )
-from dnr_core.health.once import once
+from dnr_core.health.once import once, repeated_keys
 from dnr_core.health.times import Timed, judged_keys, left_join, parent_keys, timed, unbroken
 from dnr_core.model.archetype import RevenueStream
 from dnr_core.model.health import NotMeasured
@@ -306,6 +306,33 @@ def _words(terms: list[Any], words: int) -> dict[str, Any]:
     return columns
 
 
+def _with_sharers(
+    warehouse: Warehouse, table: Table, stream: RevenueStream, sums: ir.Table, names: list[str]
+) -> ir.Table:
+    """Give link keys (columns `names`) how many rows of the table share each as `sharers`."""
+    if set(stream.keyed_by) == set(table.business_key):
+        # One row each, but for the keys that are there more than once.
+        found = repeated_keys(warehouse, table)
+        if found is None:
+            return sums.mutate(sharers=ibis.literal(1, "int64"))
+        places = [table.business_key.index(c) for c in stream.keyed_by]
+        others = found.select(
+            **{f"q_{i}": found[f"key_{place}"] for i, place in enumerate(places)},
+            several=found.copies,
+        )
+        match = [sums[name] == others[f"q_{i}"] for i, name in enumerate(names)]
+        joined = sums.left_join(others, match)
+        return joined.select(*sums.columns, sharers=joined.several.coalesce(1).cast("int64"))
+    mine = warehouse.table(table.name)
+    mine = mine.select(**{f"q_{i}": mine[c] for i, c in enumerate(stream.keyed_by)})
+    others_of = [f"q_{i}" for i in range(len(stream.keyed_by))]
+    counts = mine.filter(*(mine[n].notnull() for n in others_of))
+    counts = counts.group_by(others_of).agg(sharers=counts.count())
+    return sums.inner_join(
+        counts, [sums[a] == counts[b] for a, b in zip(names, others_of, strict=True)]
+    )
+
+
 def _shares(warehouse: Warehouse, table: Table, stream: RevenueStream) -> tuple[ir.Table, int]:
     """Return link keys with the amount that each row of `table` with that key carries."""
     payer = warehouse.table(stream.table)
@@ -317,15 +344,10 @@ def _shares(warehouse: Warehouse, table: Table, stream: RevenueStream) -> tuple[
     )
     names = [f"p_{i}" for i in range(len(stream.keyed_by))]
     sums = paid.filter(*(paid[n].notnull() for n in names))
-    sums = sums.group_by(names).agg(amount=sums.amount.sum())
-    mine = warehouse.table(table.name)
-    mine = mine.select(**{f"q_{i}": mine[c] for i, c in enumerate(stream.keyed_by)})
-    others = [f"q_{i}" for i in range(len(stream.keyed_by))]
-    counts = mine.filter(*(mine[n].notnull() for n in others))
-    counts = counts.group_by(others).agg(sharers=counts.count())
-    joined = sums.inner_join(
-        counts, [sums[a] == counts[b] for a, b in zip(names, others, strict=True)]
-    )
+    if set(stream.keyed_by) != set(warehouse.archetype.schema[stream.table].business_key):
+        # Of its business key each row is there once already.
+        sums = sums.group_by(names).agg(amount=sums.amount.sum())
+    joined = _with_sharers(warehouse, table, stream, sums, names)
     amount = joined.amount.cast("int64") * scale
     share = (amount - amount % joined.sharers) / joined.sharers
     shares = joined.select(

@@ -80,20 +80,25 @@ def parent_keys(
     """Return a parent's distinct keys, with `since_s`, and `happened_s` of the columns `events`."""
     parent = warehouse.table(key.to)
     columns: dict[str, Any] = {f"p_{i}": parent[c] for i, c in enumerate(key.to_columns)}
-    if key.parent_time:
-        plain = clock.is_plain(key.to, (key.parent_time,))
-        columns["since_s"] = clock.seconds(parent[key.parent_time], plain=plain)
-    if events:
-        plain = clock.is_plain(key.to, events)
-        columns["happened_s"] = clock.seconds(first_of(parent, events), plain=plain)
+    wanted = {"since_s": (key.parent_time,) if key.parent_time else (), "happened_s": events}
+    wanted = {name: times for name, times in wanted.items() if times}
+    # A time that is wanted under two names, or by two tables, is kept once; where it is printed,
+    # the name that says what it is for is better.
+    kept = {times: name for name, times in wanted.items()}
+    if warehouse.keeps:
+        kept = {times: f"time_{place}" for place, times in enumerate(kept)}
+    for times, name in kept.items():
+        plain = clock.is_plain(key.to, times)
+        columns[name] = clock.seconds(first_of(parent, times), plain=plain)
     names = [f"p_{i}" for i in range(len(key.to_columns))]
     known = parent.select(**columns)
     known = known.filter(*(known[name].notnull() for name in names))
     # A parent that is there twice exists since the earlier of its times.
-    earliest = {name: known[name].min() for name in ("since_s", "happened_s") if name in columns}
+    earliest = {name: known[name].min() for name in kept.values()}
     distinct = known.group_by(names).agg(**earliest) if earliest else known.distinct()
-    scratch = f"parent:{key.to}:{key.to_columns}:{key.parent_time}:{events}"
-    return warehouse.scratch(scratch, distinct)
+    distinct = warehouse.scratch(f"parent:{key.to}:{key.to_columns}:{tuple(kept)}", distinct)
+    named = {name: distinct[kept[times]] for name, times in wanted.items()}
+    return distinct.select(*names, **named)
 
 
 def unbroken(
@@ -198,7 +203,7 @@ def timed(
     if direct:
         columns["timed"] = first_of(source, direct).notnull()
         if date_only:
-            day = clock.day(first_of(source, direct))
+            day = clock.dialect.day_of_date(first_of(source, direct), checked=True)
             columns["day"] = ibis.ifelse(day.between(FIRST_DAY, LAST_DAY), day, none)
         else:
             plain = clock.is_plain(table.name, direct)
