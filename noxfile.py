@@ -74,7 +74,9 @@ def lowest(session: nox.Session) -> None:
     session.install("uv")
     more = ("pytest-xdist>=3.6", "scikit-learn>=1.5", "polars>=1.30", "datafusion>=50,<51")
     session.run("uv", "pip", "install", "--resolution", "lowest-direct", *EDITABLE, *more)
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *session.posargs)
+    # Old versions warn of each other.
+    options = ("-o", "filterwarnings=default", "--disable-warnings")
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", "-q", *options, *session.posargs)
 
 
 @nox.session
@@ -117,6 +119,7 @@ def wheels(session: nox.Session) -> None:
         session.run("python", "-m", "build", "--outdir", str(dist), project, silent=True)
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
     session.run("python", "tests/wheels/use_wheels.py", str(dist), "constraints.txt")
+    session.run("python", "tests/wheels/use_templates.py", str(dist), "constraints.txt")
 
 
 @nox.session

@@ -242,8 +242,10 @@ class Warehouse:
             )
         if not self._tables:
             there = ", ".join(sorted(self._names())[:12]) or "no tables"
+            refused = "".join(f"; {why}" for why in list(self.absent.values())[:3])
             raise WarehouseError(
-                f"{self.shown} has none of the tables of {self.archetype.name!r}: it has {there}",
+                f"{self.shown} has none of the tables of {self.archetype.name!r} to read: it has "
+                f"{there}{refused}",
                 hint="is it the right database, and the right schema file?",
             )
 
