@@ -79,6 +79,7 @@ class Warehouse:
         self.dialect: Dialect = opened.dialect
         self.shown: str = opened.shown
         self.folder: Path | None = opened.folder
+        self.files = opened.files or {}
         self.manifest: Manifest | None = opened.manifest
         self.absent: dict[str, str] = {}
         self.used: dict[str, frozenset[str]] = {t.name: _used(archetype, t) for t in self._all}
@@ -100,7 +101,7 @@ class Warehouse:
             name: f"{name}/**/*.parquet"
             if (self.folder or Path()).joinpath(name).is_dir()
             else f"{name}.parquet"
-            for name in self._opened.files or ()
+            for name in self.files
         }
 
     @property
@@ -244,8 +245,8 @@ class Warehouse:
             there = ", ".join(sorted(self._names())[:12]) or "no tables"
             refused = "".join(f"; {why}" for why in list(self.absent.values())[:3])
             raise WarehouseError(
-                f"{self.shown} has none of the tables of {self.archetype.name!r} to read: it has "
-                f"{there}{refused}",
+                f"{self.shown} has none of the tables of {self.archetype.name!r}: "
+                f"it has {there}{refused}",
                 hint="is it the right database, and the right schema file?",
             )
 
