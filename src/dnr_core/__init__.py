@@ -3,7 +3,7 @@
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
 `run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `evaluate_ranking`, `describe`, `explain`, `repair`,
-`draft_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
+`draft_schema`, `read_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
 the hooks of plugins, `dnr_core.errors` what they raise.
 """
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         measure_health,
         open_warehouse,
         read_comms,
+        read_schema,
     )
     from dnr_core.api.make import generate_comms, generate_warehouse, import_comms, repair
     from dnr_core.api.quickstart import quickstart
@@ -50,6 +51,7 @@ __all__ = [
     "open_warehouse",
     "quickstart",
     "read_comms",
+    "read_schema",
     "repair",
     "run_report",
     "score",
@@ -69,6 +71,7 @@ _HOMES = {
         "measure_health",
         "open_warehouse",
         "read_comms",
+        "read_schema",
     ),
     "make": ("generate_comms", "generate_warehouse", "import_comms", "repair"),
     "quickstart": ("quickstart",),

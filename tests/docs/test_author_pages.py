@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from dnr_core.cli.app import run
 from dnr_core.testing import RULES, check_style
 from dnr_core.testing.rules.page import page
+from dnr_core.testing.scaffold import PLUGIN_KINDS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -37,3 +43,20 @@ def test_the_how_to_on_testing_works_as_shown() -> None:
         exec(compile(code, "test-a-plugin.md", "exec"), names)
     assert names["TestPirate"].style is names["PIRATE"]
     assert [finding.rule for finding in check_style(names["PIRATE"])] == ["STY005"]
+
+
+def test_the_how_to_on_writing_works_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its commands write what it says, in an empty folder with a schema file."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(DOCS / "examples" / "flights.yaml", tmp_path)
+    text = (DOCS / "how-to" / "write-a-plugin.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\$ dnr (.*)$", text, re.M)
+    assert len(lines) == 3
+    for line in lines:
+        assert run(shlex.split(line)) == 0, line
+    written = {path.name for path in tmp_path.iterdir() if path.is_dir()}
+    assert written == {"dnr-air-freight", "dnr-shouting", "dnr-flights"}
+    for kind in PLUGIN_KINDS:
+        assert f"| `{kind}` |" in text

@@ -138,7 +138,7 @@ BAD: dict[str, Callable[[Bench], Archetype]] = {
     "ARC012": lambda bench: bench(
         parents=lambda known: {**known, "dim_item": Parent(present_unless_looked_at)},
     ),
-    "ARC013": lambda bench: bench(schema=with_table(evolve(ITEM, aliases=()))),
+    "ARC013": lambda bench: bench(schema=with_table(evolve(ITEM, aliases=(), title="dim item"))),
     "ARC014": lambda bench: bench(vocabulary={**BENCH.vocabulary, "team": ("sales",)}),
     "ARC015": lambda bench: bench(schema=with_table(nameless(PAYMENT, "order_id"))),
     "ARC016": lambda bench: bench(streams=()),

@@ -34,6 +34,19 @@ def read_comms(folder: Path | str) -> CommsTables:
     return comms.read_comms(Path(folder))
 
 
+def read_schema(path: Path | str) -> Archetype:
+    """Return the company that a schema file describes, such as `dnr init --from URL` drafts.
+
+    It is cheap, so that a plugin's hook may return what a file of its package describes.
+
+    Raises:
+        ConfigError: the file cannot be read, or fields are wrong: each with its path and value.
+    """
+    from dnr_core.config import schema_file
+
+    return schema_file.read_schema(Path(path))
+
+
 def resolve_archetype(
     archetype: str | Path | Archetype | None, warehouse: Location | None, context: Context
 ) -> Archetype:
@@ -50,9 +63,7 @@ def resolve_archetype(
         return archetype
     if archetype is not None:
         if str(archetype).endswith((".yaml", ".yml")):
-            from dnr_core.health import read_schema
-
-            return read_schema(Path(archetype))
+            return read_schema(archetype)
         return context.catalogue.archetype(str(archetype))
     folder = local_folder(warehouse)
     if folder is not None and (folder / MANIFEST).exists():

@@ -1,12 +1,12 @@
 """Room: health. What a stranger sees in a warehouse, measured once, in Ibis, on any backend."""
 
+from dnr_core.config.schema_file import archetype_of, read_schema
 from dnr_core.health.connect import Warehouse, open_warehouse
 from dnr_core.health.document import data_health_csv, data_health_document
 from dnr_core.health.draft import draft_schema
 from dnr_core.health.drill import drill
 from dnr_core.health.measure import measure
 from dnr_core.health.proof import explain
-from dnr_core.health.schema_file import archetype_of, read_schema
 
 __all__ = [
     "Warehouse",

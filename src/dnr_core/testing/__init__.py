@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from dnr_core.testing.plugin_report import ObjectReport, PluginReport, check_plugin
     from dnr_core.testing.rule import Finding, Outcome, Rule
     from dnr_core.testing.rules import RULES, rule_of, rules_for
+    from dnr_core.testing.scaffold import NewPlugin, new_plugin
     from dnr_core.testing.workshop import MadeCompany
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Finding",
     "Hang",
     "MadeCompany",
+    "NewPlugin",
     "ObjectReport",
     "Outcome",
     "PluginReport",
@@ -65,6 +67,7 @@ __all__ = [
     "check_provider",
     "check_scorer",
     "check_style",
+    "new_plugin",
     "replaced",
     "rewrite",
     "rule_of",
@@ -92,6 +95,7 @@ _HOMES = {
         "check_scorer",
         "check_style",
     ),
+    "scaffold": ("NewPlugin", "new_plugin"),
     "plugin_report": ("ObjectReport", "PluginReport", "check_plugin"),
     "rule": ("Finding", "Outcome", "Rule"),
     "rules": ("RULES", "rule_of", "rules_for"),

@@ -263,21 +263,22 @@ def volumes_hold(trial: ArchetypeTrial) -> Iterator[Problem]:
     "must",
     "The vocabulary covers the tables",
     why="Made talk says everyday names, and demand finds the tables by them: a table without one is never heard of.",
-    mend="give each table `aliases` (what people call it, plural), unlike those of any other table",
+    mend="give each table a `title` or `aliases` (what people call it, plural), unlike those of any other table",
     after="ARC001",
 )
 def vocabulary_covers_tables(trial: ArchetypeTrial) -> Iterator[Problem]:
     """Each table has an everyday name, and no two have the same."""
     seen: dict[str, str] = {}
     for table in trial.subject.schema.tables:
-        if not table.aliases:
+        technical = table.name.replace("_", " ").lower()
+        names = {" ".join(name.lower().split()): name for name in (table.title, *table.aliases)}
+        if "" in names:
+            yield Problem(f"table {table.name}", "one of its names is empty")
+        elif set(names) == {technical} and "_" in table.name:
             yield Problem(f"table {table.name}", "people have no name for it")
-        for alias in table.aliases:
-            said = " ".join(alias.lower().split())
-            if not said:
-                yield Problem(f"table {table.name}", "one of its aliases is empty")
-            elif seen.setdefault(said, table.name) != table.name:
-                yield Problem(f"table {table.name}", f"{seen[said]} is also called {alias!r}")
+        for said, name in names.items():
+            if said and seen.setdefault(said, table.name) != table.name:
+                yield Problem(f"table {table.name}", f"{seen[said]} is also called {name!r}")
 
 
 @rule(

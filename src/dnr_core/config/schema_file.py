@@ -1,4 +1,4 @@
-"""Room: health. The schema file of a real company: YAML in, `Archetype` out, faults by field.
+"""Room: config. The schema file of a real company: YAML in, `Archetype` out, faults by field.
 
 name: shop
 title: Shop                      # what the report calls it
