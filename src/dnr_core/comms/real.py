@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -19,11 +20,11 @@ from dnr_core.comms.importers.people import People, read_roles
 from dnr_core.comms.importers.slack import read_slack
 from dnr_core.comms.pseudonyms import Pseudonyms, default_key_file, load_key
 from dnr_core.comms.read import KIND, UNREAD
-from dnr_core.comms.rows import ParquetInMemory, table_of
+from dnr_core.comms.rows import GrowingParquet, table_of
 from dnr_core.comms.tables import COMMS_USERS, TABLES
 from dnr_core.errors import CommsError, ConfigError
 from dnr_core.progress import Progress, Silent
-from dnr_core.workspace import Manifest, claim, held, publish, staging, write_bytes, write_json
+from dnr_core.workspace import Manifest, claim, held, publish, staging, write_json
 
 _TASK: Final = "import"
 _ITEMS: Final = {"slack": "thread_id", "email": "message_id", "nlq": "query_id"}
@@ -109,40 +110,42 @@ def import_comms(
     unread = Unread()
     counts = dict.fromkeys(_FILES, 0)
     progress.start(_TASK, sum(path is not None for path in given.values()), "source")
-    files = {name: ParquetInMemory(name) for name in TABLES}
-    for source, path in given.items():
-        if path is None:
-            continue
-        before = len(unread.entries)
-        parts: Iterable[pa.Table]
-        if source == "slack":
-            parts = read_slack(path, people, buckets, unread, include_dms=include_dms)
-        elif source == "email":
-            parts = read_mail(path, people, buckets, unread)
-        else:
-            parts = (read_nlq(path, people, unread, columns=nlq_columns),)
-        file = files[_FILES[source]]
-        for part in parts:
-            file.add(part)
-            counts[source] += pc.count_distinct(part[_ITEMS[source]]).as_py()
-        if not file.rows and len(unread.entries) > before:
-            first = unread.entries[before]
-            raise CommsError(
-                f"nothing in {path} could be read; first: {first['where']}: {first['why']}",
-                hint="check that it is the export itself, and complete",
-            )
-        progress.advance(_TASK)
-    files["comms_users"].add(table_of(people.rows(), COMMS_USERS))
-    _publish(out, files, unread, given, pseudonymised=pseudonymise)
-    folder = ImportedFolder(
-        path=out,
-        items=counts,
-        messages=files["slack_messages"].rows,
-        unread=unread.total,
-        left_out=dict(unread.left_out),
-        incomplete=dict(unread.incomplete),
-        key_file=used,
-    )
+    scratch = _scratch(out)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(GrowingParquet(name, scratch)) for name in TABLES}
+        for source, path in given.items():
+            if path is None:
+                continue
+            before = len(unread.entries)
+            parts: Iterable[pa.Table]
+            if source == "slack":
+                parts = read_slack(path, people, buckets, unread, include_dms=include_dms)
+            elif source == "email":
+                parts = read_mail(path, people, buckets, unread, scratch=scratch)
+            else:
+                parts = (read_nlq(path, people, unread, columns=nlq_columns),)
+            file = files[_FILES[source]]
+            for part in parts:
+                file.add(part)
+                counts[source] += pc.count_distinct(part[_ITEMS[source]]).as_py()
+            if not file.rows and len(unread.entries) > before:
+                first = unread.entries[before]
+                raise CommsError(
+                    f"nothing in {path} could be read; first: {first['where']}: {first['why']}",
+                    hint="check that it is the export itself, and complete",
+                )
+            progress.advance(_TASK)
+        files["comms_users"].add(table_of(people.rows(), COMMS_USERS))
+        _publish(out, files, unread, given, pseudonymised=pseudonymise)
+        folder = ImportedFolder(
+            path=out,
+            items=counts,
+            messages=files["slack_messages"].rows,
+            unread=unread.total,
+            left_out=dict(unread.left_out),
+            incomplete=dict(unread.incomplete),
+            key_file=used,
+        )
     progress.done(_TASK)
     return folder
 
@@ -150,9 +153,14 @@ def import_comms(
 _FILES: Final = {"slack": "slack_messages", "email": "email_messages", "nlq": "nlq"}
 
 
+def _scratch(out: Path) -> Path:
+    """Return the folder nearest to `out` that is there: what is read waits on the disk it goes to."""
+    return next(folder for folder in (out, *out.absolute().parents) if folder.is_dir())
+
+
 def _publish(
     out: Path,
-    written: Mapping[str, ParquetInMemory],
+    written: Mapping[str, GrowingParquet],
     unread: Unread,
     given: Mapping[str, Any],
     *,
@@ -162,7 +170,7 @@ def _publish(
         claim(out, KIND)
         stage = staging(out)
         files = {
-            f"{name}.parquet": write_bytes(stage / f"{name}.parquet", file.content())
+            f"{name}.parquet": file.move_to(stage / f"{name}.parquet")
             for name, file in sorted(written.items())
         }
         files[UNREAD] = write_json(stage / UNREAD, unread.as_json())

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from collections.abc import Sequence
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from dnr_core.comms.tables import TABLES
+from dnr_core.workspace import disk_errors, whole_file
 
 _ROWS_OF_A_GROUP: Final = 50_000
+_BLOCK_BYTES: Final = 1 << 20
 
 
 def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
@@ -25,15 +30,29 @@ def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
-class ParquetInMemory:
-    """A table of talk as Parquet, grown part by part and held compressed until all could be read."""
+class GrowingParquet:
+    """A table of talk as Parquet, grown part by part beside the folder until all could be read.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: of the table.
+        folder: where the file lies meanwhile; it has no name and goes with the process.
+    """
+
+    def __init__(self, name: str, folder: Path) -> None:
         self.rows = 0
+        self._folder = folder
         self._schema = TABLES[name]
-        self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, self._schema, compression="zstd")
         self._waiting: list[pa.Table] = []
+        with disk_errors(folder):
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  see `__exit__`
+        self._writer = pq.ParquetWriter(self._file, self._schema, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+        self._file.close()
 
     def add(self, part: pa.Table) -> None:
         """Put rows below those that are there. Small parts are written together."""
@@ -42,12 +61,20 @@ class ParquetInMemory:
         if sum(each.num_rows for each in self._waiting) >= _ROWS_OF_A_GROUP:
             self._write()
 
-    def content(self) -> bytes:
-        """Return the bytes of the file. Nothing can be added after that."""
+    def move_to(self, path: Path) -> str:
+        """Write the whole file to `path` and return its SHA-256. Nothing can be added after that."""
         self._write()
-        self._writer.close()
-        return bytes(memoryview(self._sink.getvalue()))
+        with disk_errors(self._folder):
+            self._writer.close()
+            self._file.seek(0)
+        found = hashlib.sha256()
+        with whole_file(path) as handle:
+            while block := self._file.read(_BLOCK_BYTES):
+                found.update(block)
+                handle.write(block)
+        return found.hexdigest()
 
     def _write(self) -> None:
-        self._writer.write_table(pa.concat_tables([self._schema.empty_table(), *self._waiting]))
+        with disk_errors(self._folder):
+            self._writer.write_table(pa.concat_tables([self._schema.empty_table(), *self._waiting]))
         self._waiting = []

@@ -7,23 +7,22 @@ where those are missing by the subject of a reply. A mail that is there twice co
 from __future__ import annotations
 
 import gzip
-import hashlib
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
+from itertools import islice
 from pathlib import Path
-from sys import intern
 from typing import IO, Any, Final, cast
 
 import pyarrow as pa
-from attrs import evolve, field, frozen
 
 from dnr_core.comms.features import features_of
 from dnr_core.comms.importers import mail_text
 from dnr_core.comms.importers.archive import Unread, walk
 from dnr_core.comms.importers.buckets import Bucketing
 from dnr_core.comms.importers.people import People
+from dnr_core.comms.importers.spool import Mail, Spool, digest
 from dnr_core.comms.redact import MAX_CHARS, Names, redact
 from dnr_core.comms.rows import table_of
 from dnr_core.comms.tables import EMAIL_MESSAGES
@@ -46,65 +45,33 @@ _MAX_LINE: Final = 1_000_000
 _MAX_MAIL: Final = 128 * 1024 * 1024
 _MAX_REFERENCES: Final = 200
 _PART_MAILS: Final = 10_000
-_LIGHTLY: Final = 1
 _BLANK_ID: Final = "unknown sender"
 
 
-@frozen
-class _Mail:
-    """What is kept of a mail until all are read, and their threads known."""
-
-    key: str
-    at_us: int | None
-    parents: tuple[str, ...]
-    subject: str
-    sender: str
-    to: tuple[str, ...]
-    cc: tuple[str, ...]
-    lists: tuple[str, ...]
-    packed: bytes = field(repr=False)
-    """The words, compressed: they are most of what is held of a mail."""
-    files: tuple[str, ...]
-
-    @property
-    def body(self) -> str:
-        """The writer's words."""
-        return zlib.decompress(self.packed).decode("utf-8", "surrogatepass")
-
-
-def read_mail(path: Path, people: People, buckets: Bucketing, unread: Unread) -> Iterator[pa.Table]:
+def read_mail(
+    path: Path, people: People, buckets: Bucketing, unread: Unread, *, scratch: Path | None = None
+) -> Iterator[pa.Table]:
     """Yield `email_messages` of a mailbox in order of time, a part at a time.
+
+    `scratch` is the folder where mails lie until all are read; None: where the system keeps such.
 
     Raises:
         CommsError: there is nothing at `path`, or it is no mailbox.
+        FolderError: the disk of `scratch` is full.
     """
     names: dict[str, None] = {}
-    mails: dict[str, _Mail] = {}
-    for where, message, separator in _messages(path, unread):
-        mail = _read(message, where, separator, names, unread)
-        if mail is None:
-            continue
-        other = mails.get(mail.key)
-        if other is not None and other != mail:
-            # Some programs give several mails one id; the content tells them apart.
-            mail = evolve(mail, key=_digest(mail.key, str(mail.at_us), mail.subject, mail.body))
-        if mail.key in mails:
+    with Spool(scratch) as spool:
+        for where, message, separator in _messages(path, unread):
+            mail = _read(message, where, separator, names, unread)
+            if mail is not None:
+                spool.add(mail)
+        twice, mails = spool.in_order()
+        for _ in range(twice):
             unread.leave_out("mails that are there twice")
-        else:
-            mails[mail.key] = mail
-    pattern = Names(names)
-    threads = _threads(mails)
-    ordered = sorted(mails, key=lambda key: _place(mails[key]))
-    for start in range(0, len(ordered), _PART_MAILS):
-        # What was given away is let go.
-        part = [mails.pop(key) for key in ordered[start : start + _PART_MAILS]]
-        rows = [_row(mail, threads[mail.key], people, buckets, pattern) for mail in part]
-        yield table_of(rows, EMAIL_MESSAGES)
-
-
-def _place(mail: _Mail) -> tuple[bool, int, str]:
-    """Return a mail's place in time; those without a date come last."""
-    return (mail.at_us is None, mail.at_us or 0, mail.key)
+        pattern = Names(names)
+        while part := list(islice(mails, _PART_MAILS)):
+            rows = [_row(*each, people, buckets, pattern) for each in part]
+            yield table_of(rows, EMAIL_MESSAGES)
 
 
 def _messages(path: Path, unread: Unread) -> Iterator[tuple[str, EmailMessage, str]]:
@@ -236,7 +203,7 @@ def _parsed(content: bytes, where: str, unread: Unread) -> EmailMessage | None:
 
 def _read(
     message: EmailMessage, where: str, separator: str, names: dict[str, None], unread: Unread
-) -> _Mail | None:
+) -> Mail | None:
     try:
         if not message.keys():
             unread.note(where, "it has no headers, so it is no mail")
@@ -252,18 +219,20 @@ def _read(
         body = body[:MAX_CHARS]
         sender = next((address for _, address in people["from"]), _BLANK_ID)
         own = _ids(mail_text.header(message, "Message-ID"))
-        key = own[0] if own else _digest(str(at_us), sender, subject, body)
-        return _Mail(
+        key = own[0] if own else digest(str(at_us), sender, subject, body)
+        return Mail(
             key=key,
             at_us=at_us,
             parents=_parents(message),
+            base=_REPLY.sub("", subject).strip().casefold(),
+            is_reply=bool(_REPLY.match(subject)),
             subject=subject,
-            sender=intern(sender),
-            to=tuple(intern(address) for _, address in people["to"]),
-            cc=tuple(intern(address) for _, address in people["cc"]),
+            sender=sender,
+            to=tuple(address for _, address in people["to"]),
+            cc=tuple(address for _, address in people["cc"]),
             lists=_lists(message, people),
-            packed=zlib.compress(body.encode("utf-8", "surrogatepass"), _LIGHTLY),
             files=tuple(files),
+            body=body,
         )
     except mail_text.BROKEN as error:
         unread.note(where, f"its parts cannot be read: {type(error).__name__}")
@@ -293,57 +262,30 @@ def _lists(message: EmailMessage, people: Mapping[str, list[tuple[str, str]]]) -
     listed = mail_text.header(message, "List-Id") or mail_text.header(message, "List-Post")
     name = listed.rpartition("<")[2].partition(">")[0].partition("@")[0].partition(".")[0]
     to = [address.partition("@")[0] for kind in ("to", "cc") for _, address in people[kind]]
-    return tuple(intern(each) for each in (name, *to) if each)
-
-
-def _digest(*parts: str) -> str:
-    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-    return "digest:" + hashlib.sha256(text).hexdigest()
-
-
-def _threads(mails: Mapping[str, _Mail]) -> dict[str, str]:
-    """Return for each mail the key of its thread: that of the thread's oldest id."""
-    parent: dict[str, str] = {}
-
-    def find(key: str) -> str:
-        while (up := parent.setdefault(key, key)) != key:
-            parent[key] = parent[up]
-            key = up
-        return key
-
-    by_subject: dict[str, str] = {}
-    for mail in sorted(mails.values(), key=_place):
-        find(mail.key)
-        for other in mail.parents:
-            parent[find(mail.key)] = find(other)
-        base = _REPLY.sub("", mail.subject).strip().casefold()
-        is_reply = bool(_REPLY.match(mail.subject))
-        if base and is_reply and not mail.parents and base in by_subject:
-            parent[find(mail.key)] = find(by_subject[base])
-        if base:
-            by_subject[base] = mail.key
-    oldest: dict[str, str] = {}
-    for mail in sorted(mails.values(), key=_place):
-        oldest.setdefault(find(mail.key), mail.key)
-    return {key: oldest[find(key)] for key in mails}
+    return tuple(each for each in (name, *to) if each)
 
 
 def _row(
-    mail: _Mail, thread: str, people: People, buckets: Bucketing, names: Names
+    key: str,
+    thread: str,
+    known: Sequence[Any],
+    people: People,
+    buckets: Bucketing,
+    names: Names,
 ) -> tuple[Any, ...]:
     stand_in = people.pseudonyms.of
-    body = mail.body
+    at_us, subject, sender, to, cc, lists, names_of_files, body = known
     found = features_of(body)
-    files = [redact(name, names) for name in mail.files]
+    files = [redact(name, names) for name in names_of_files]
     return (
-        stand_in("m", mail.key),
+        stand_in("m", key),
         stand_in("t", thread),
-        mail.at_us,
-        people.id_of("email", mail.sender),
-        [people.id_of("email", address) for address in mail.to],
-        [people.id_of("email", address) for address in mail.cc],
-        buckets.of(mail.lists),
-        redact(mail.subject, names),
+        at_us,
+        people.id_of("email", sender),
+        [people.id_of("email", address) for address in to],
+        [people.id_of("email", address) for address in cc],
+        buckets.of(lists),
+        redact(subject, names),
         redact(body, names),
         bool(files),
         files,
