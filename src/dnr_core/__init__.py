@@ -3,8 +3,8 @@
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
 `run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `evaluate_ranking`, `describe`, `explain`, `repair`,
-`draft_schema`, `read_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return, `dnr_core.hookspecs`
-the hooks of plugins, `dnr_core.errors` what they raise.
+`draft_schema`, `read_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return,
+`dnr_core.hookspecs` the hooks of plugins, `dnr_core.errors` what they raise.
 """
 
 from __future__ import annotations

@@ -1,78 +1,67 @@
 """What a clinic is: tables, keys, money, words. Cheap to import."""
 
-from dnr_core.model import (
-    Amount,
-    Archetype,
-    Column,
-    Condition,
-    EventTime,
-    ForeignKey,
-    RevenueStream,
-    Schema,
-    Table,
-)
+from dnr_core import model
 
-OUTCOMES = ("attended", "cancelled", "missed")
+DOCTORS, OUTCOMES = 60, ("attended", "cancelled", "missed")
 
-PATIENT = Table(
+PATIENT = model.Table(
     "dim_patient",
     (
-        Column("patient_id", "int64", required=True, aliases=("patient number",)),
-        Column("created_at", "timestamp", aliases=("registration date",)),
+        model.Column("patient_id", "int64", required=True, aliases=("patient number",)),
+        model.Column("created_at", "timestamp", aliases=("registration date",)),
     ),
     primary_key="patient_id",
     created_at="created_at",
     title="patients",
     aliases=("patients", "patient list"),
 )
-DOCTOR = Table(
+DOCTOR = model.Table(
     "dim_doctor",
     (
-        Column("doctor_id", "int64", required=True, aliases=("doctor number",)),
-        Column("specialty", "string", aliases=("speciality", "department")),
+        model.Column("doctor_id", "int64", required=True, aliases=("doctor number",)),
+        model.Column("specialty", "string", aliases=("speciality", "department")),
     ),
     primary_key="doctor_id",
     title="doctors",
     aliases=("doctors", "physicians"),
 )
-VISIT = Table(
+VISIT = model.Table(
     "fact_visit",
     (
-        Column("visit_id", "int64", required=True, aliases=("visit number",)),
-        Column("patient_id", "int64", required=True, aliases=("visiting patient",)),
-        Column("doctor_id", "int64", required=True, aliases=("treating doctor",)),
-        Column("visited_at", "timestamp", aliases=("visit time",)),
-        Column("fee_cents", "int64", aliases=("visit fee", "consultation fee")),
-        Column("outcome", "string", values=OUTCOMES),
-        Column("loaded_at", "timestamp"),
+        model.Column("visit_id", "int64", required=True, aliases=("visit number",)),
+        model.Column("patient_id", "int64", required=True, aliases=("visiting patient",)),
+        model.Column("doctor_id", "int64", required=True, aliases=("treating doctor",)),
+        model.Column("visited_at", "timestamp", aliases=("visit time",)),
+        model.Column("fee_cents", "int64", aliases=("visit fee", "consultation fee")),
+        model.Column("outcome", "string", values=OUTCOMES),
+        model.Column("loaded_at", "timestamp"),
     ),
     primary_key="visit_id",
     foreign_keys=(
-        ForeignKey("patient_id", "dim_patient", "patient_id", parent_time="created_at"),
-        ForeignKey("doctor_id", "dim_doctor", "doctor_id"),
+        model.ForeignKey("patient_id", "dim_patient", "patient_id", parent_time="created_at"),
+        model.ForeignKey("doctor_id", "dim_doctor", "doctor_id"),
     ),
-    event_time=EventTime("visited_at"),
+    event_time=model.EventTime("visited_at"),
     loaded_at="loaded_at",
     kind="fact",
     title="visits",
     aliases=("visits", "appointments", "consultations"),
 )
 
-CLINIC = Archetype(
+ARCHETYPE = model.Archetype(
     "clinic",
     "Clinic",
-    Schema((PATIENT, DOCTOR, VISIT)),
+    model.Schema((PATIENT, DOCTOR, VISIT)),
     streams=(
-        RevenueStream(
+        model.RevenueStream(
             "fees",
             "fact_visit",
-            Amount("fee_cents"),
-            time="visited_at",
-            where=(Condition("outcome", "eq", "attended"),),
+            model.Amount("fee_cents"),
+            where=(model.Condition("outcome", "eq", "attended"),),
             title="Consultation fees",
         ),
     ),
-    volumes={"dim_patient": 20_000, "dim_doctor": 60, "fact_visit": 400_000},
+    volumes={"dim_patient": 20_000, "dim_doctor": DOCTORS, "fact_visit": 400_000},
     fixed_tables=("dim_doctor",),
     vocabulary={
         "dashboard": ("the ward board", "the waiting list page", "the fee overview"),

@@ -1,14 +1,11 @@
 """The hook of the clinic."""
 
-from collections.abc import Iterable
-
 from dnr_core.hookspecs import hookimpl
-from dnr_core.model import Archetype
 
 
 @hookimpl
-def dnr_archetypes() -> Iterable[Archetype]:
+def dnr_archetypes():
     """Bring the clinic."""
-    from dnr_clinic.archetype import CLINIC
+    from dnr_clinic.archetype import ARCHETYPE
 
-    return (CLINIC,)
+    return (ARCHETYPE,)

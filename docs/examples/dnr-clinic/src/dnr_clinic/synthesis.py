@@ -1,6 +1,6 @@
 """How a clinic comes to be. Every value is a pure function of the seed and the row's id."""
 
-from dnr_clinic.archetype import DOCTOR, OUTCOMES, PATIENT, VISIT
+from dnr_clinic.archetype import DOCTOR, DOCTORS, OUTCOMES, PATIENT, VISIT
 from dnr_core import synth
 from dnr_core.model import Family, Synthesis
 
@@ -11,7 +11,6 @@ OPENING = synth.Rhythm(
 SPECIALTIES = ("general", "cardiology", "dermatology", "paediatrics")
 FEES = synth.Amounts.of([(9_000, 400), (21_000, 500), (14_000, 450), (11_000, 400)])
 RESULT = synth.Mix.of((86, 8, 6))
-DOCTORS = 60
 
 
 def patients(company):
@@ -36,18 +35,17 @@ def _doctors(_, ids):
 def _visits(company, chunk):
     known, stream = visits(company), synth.stream_of(company, "fact_visit")
     happened = known.chunk(chunk)
-    ids = happened.ids
     # Only patients who had registered when the hour began.
     present = patients(company).existing(known.slots.starts)[happened.slot]
-    doctor = 1 + stream.child("doctor_id").below(ids, DOCTORS)
+    doctor = 1 + stream.child("doctor_id").below(happened.ids, DOCTORS)
     at = synth.instants(happened.seconds)
     rows = {
-        "visit_id": ids,
-        "patient_id": 1 + stream.child("patient_id").below(ids, present),
+        "visit_id": happened.ids,
+        "patient_id": 1 + stream.child("patient_id").below(happened.ids, present),
         "doctor_id": doctor,
         "visited_at": at,
-        "fee_cents": FEES.pick(stream.child("fee_cents").bits(ids), doctor % 4),
-        "outcome": synth.words(RESULT.pick(stream.child("outcome").bits(ids)), OUTCOMES),
+        "fee_cents": FEES.pick(stream.child("fee_cents").bits(happened.ids), doctor % 4),
+        "outcome": synth.words(RESULT.pick(stream.child("outcome").bits(happened.ids)), OUTCOMES),
         "loaded_at": at,
     }
     return {"fact_visit": synth.record_batch(VISIT, rows)}
