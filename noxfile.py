@@ -113,12 +113,15 @@ def docs(session: nox.Session) -> None:
 def wheels(session: nox.Session) -> None:
     """Build the five wheels, and use them as a stranger would: pipx, core alone, quickstart."""
     session.install(*CONSTRAINTS, "build", "pipx", "hatchling", "twine")
-    dist = Path(session.create_tmp()) / "dist"
-    shutil.rmtree(dist, ignore_errors=True)
+    dist, again = (Path(session.create_tmp()) / name for name in ("dist", "again"))
+    for folder in (dist, again):
+        shutil.rmtree(folder, ignore_errors=True)
     for project in (".", *(f"plugins/{name}" for name in PLUGINS)):
         session.run("python", "-m", "build", "--outdir", str(dist), project, silent=True)
+        session.run("python", "-m", "build", "-w", "--outdir", str(again), project, silent=True)
     session.run("twine", "check", "--strict", *map(str, sorted(dist.iterdir())))
-    session.run("python", "tests/wheels/use_wheels.py", str(dist), "constraints.txt")
+    folders = (str(dist), str(again))
+    session.run("python", "tests/wheels/use_wheels.py", *folders, "constraints.txt")
     session.run("python", "tests/wheels/use_templates.py", str(dist), "constraints.txt")
 
 

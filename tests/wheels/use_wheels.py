@@ -1,10 +1,12 @@
 """Use the built wheels as a stranger would: the core alone, each plugin alone, all by pipx.
 
-Called by `nox -s wheels` as `python use_wheels.py DIST CONSTRAINTS`; any failure ends it.
+Called by `nox -s wheels` as `python use_wheels.py DIST AGAIN CONSTRAINTS`; any failure ends it.
+AGAIN holds the same wheels, built a second time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -12,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import venv
+import zipfile
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 PLUGINS = {
     "dnr-neobank": "neobank",
@@ -30,6 +33,11 @@ REQUIRED_METADATA = (
     "Project-URL",
     "Description-Content-Type",
 )
+
+SUFFIXES = frozenset(
+    ".py .typed .txt .json .jsonl .csv .bin .yaml .md .j2 .html .css .js".split()  # noqa: SIM905
+)
+LARGEST_BYTES = 400_000
 
 
 def say(text: str) -> None:
@@ -78,6 +86,29 @@ def check_metadata(dist: Path) -> None:
     say("metadata of five wheels is complete")
 
 
+def check_contents(dist: Path, again: Path) -> None:
+    """Wheels hold source, its data and metadata, nothing large, and are the same when built again."""
+    for wheel in sorted(dist.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                path = PurePosixPath(info.filename)
+                apart = path.parts[0].endswith(".dist-info")
+                test = path.name.startswith("test_") and path.suffix == ".py"
+                if test or path.name.startswith(".") or "__pycache__" in path.parts:
+                    sys.exit(f"{wheel.name} holds {path}")
+                if not apart and path.suffix not in SUFFIXES:
+                    sys.exit(f"{wheel.name} holds {path}, which is of no kind that ships")
+                if info.file_size > LARGEST_BYTES:
+                    sys.exit(f"{wheel.name} holds {path} of {info.file_size:,} bytes")
+        first, second = (
+            hashlib.sha256((folder / wheel.name).read_bytes()).hexdigest()
+            for folder in (dist, again)
+        )
+        if first != second:
+            sys.exit(f"{wheel.name} differs when it is built again")
+    say("five wheels hold what ships, and are the same when built again")
+
+
 def use_apart(dist: Path, constraints: Path, root: Path) -> None:
     """The core alone says what to install; each plugin alone with the core brings its objects."""
     home = root / "apart"
@@ -122,8 +153,9 @@ def use_all(dist: Path, constraints: Path, root: Path) -> None:
 
 
 def main() -> None:
-    dist, constraints = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+    dist, again, constraints = (Path(name).resolve() for name in sys.argv[1:])
     check_metadata(dist)
+    check_contents(dist, again)
     with tempfile.TemporaryDirectory() as folder:
         use_apart(dist, constraints, Path(folder))
         use_all(dist, constraints, Path(folder))
