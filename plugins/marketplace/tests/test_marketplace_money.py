@@ -294,6 +294,11 @@ def test_checks_pass_on_a_clean_company(checked, name: str) -> None:
         ),
         (
             "marketplace_rhythm",
+            "DELETE FROM fact_order WHERE order_time >= '2025-03-01' AND order_id % 2 = 0",
+            "month",
+        ),
+        (
+            "marketplace_rhythm",
             "UPDATE fact_payment SET captured_at = captured_at + INTERVAL 1 DAY WHERE order_id = 9",
             "local day of their order",
         ),

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from attrs import asdict, evolve, frozen
@@ -207,7 +209,19 @@ _LOADED: list[Catalogue] = []
 
 
 def _start(plugins: list[str]) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     _LOADED[:] = [load_plugins(only=plugins)]
+
+
+def _end_with_parent() -> None:
+    """End this worker as soon as the run that started it is gone, however it ended.
+
+    A worker that outlived a killed run would go on in the folders that the next run works in.
+    """
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _in_process(work: Work, job: Job, settings: Settings, folder: Path) -> Outcome:

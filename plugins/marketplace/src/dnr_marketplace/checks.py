@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import sqrt
 from typing import Final, Literal
+from zoneinfo import ZoneInfo
 
 from dnr_core.model import CheckContext, CheckResult
 from dnr_core.synth import expected_shares
@@ -119,14 +120,23 @@ def sums(context: CheckContext) -> Iterator[CheckResult]:
 
 
 def rhythm(context: CheckContext) -> Iterator[CheckResult]:
-    """Judge weekdays and local hours of orders, the weekend factor, and the day of payment."""
+    """Judge weekdays, local hours and months of orders, the weekend factor, and the day of payment.
+
+    Months say whether the volume follows the company's trajectory.
+    """
     name, tz = "marketplace_rhythm", context.company.tz
     rows = context.sql(
         """
-        SELECT isodow(local) - 1 AS weekday, hour(local) AS hour, count(*) AS n,
+        SELECT isodow(local) - 1 AS weekday, hour(local) AS hour,
+               year(local) * 12 + month(local) AS month, count(*) AS n,
                count(DISTINCT local::DATE) AS days
-        FROM (SELECT timezone($tz, timezone('UTC', order_time)) AS local FROM fact_order)
-        GROUP BY GROUPING SETS ((isodow(local)), (hour(local)))
+        FROM (
+            SELECT timezone($tz, timezone('UTC', order_time)) AS local
+            FROM fact_order WHERE order_time IS NOT NULL
+        )
+        GROUP BY GROUPING SETS (
+            (isodow(local)), (hour(local)), (year(local) * 12 + month(local))
+        )
         """,
         tz=tz,
     )
@@ -135,19 +145,22 @@ def rhythm(context: CheckContext) -> Iterator[CheckResult]:
     if total < LEAST_ROWS:
         yield _too_small(name, total)
         return
-    parts: tuple[Literal["weekday", "hour"], ...] = ("weekday", "hour")
-    for part in parts:
+    # Months of the history are calendar months only where the as-of is the first of one.
+    whole = context.company.as_of.astimezone(ZoneInfo(tz)).day == 1
+    parts: tuple[Literal["weekday", "hour", "month"], ...] = ("weekday", "hour", "month")
+    for part in parts if whole else parts[:2]:
         counts = {int(row[part]): int(row["n"]) for row in rows if row[part] is not None}
+        first = min(counts) if part == "month" else 0
         expected = expected_shares(context.company, SHOPPING, part)
         off = [
-            abs(counts.get(place, 0) / total - share)
+            abs(counts.get(first + place, 0) / total - share)
             - DEVIATIONS * sqrt(share * (1 - share) / total)
             for place, share in enumerate(expected)
         ]
         worst = max(range(len(off)), key=off.__getitem__)
         yield _result(
             name,
-            f"{part} {worst}: {counts.get(worst, 0) / total:.2%} of orders",
+            f"{part} {worst}: {counts.get(first + worst, 0) / total:.2%} of orders",
             f"{expected[worst]:.2%} ± 0.3 points and chance, for every {part}",
             "fact_order.order_time",
             passed=off[worst] <= 0.003,
