@@ -95,9 +95,9 @@ def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, 
         return {
             **document,
             "sentence": _money_sentence(risky, total, worth),
-            "beside": _beside(top, risky, late),
+            "beside": _beside(needs, risky, late),
         }
-    return {**document, "sentence": _plain_sentence(context, top), "beside": _beside(top, [], late)}
+    return {**document, "sentence": _plain_sentence(context, top), "beside": _beside(needs, [], late)}
 
 
 def _nothing(needs: list[dict[str, Any]]) -> str:
@@ -141,13 +141,24 @@ def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
 
 
 def _beside(
-    top: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
+    needs: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
 ) -> str:
+    """Say what the amounts mean, and where the rest of what would be a card stands."""
+    top = [need for need in needs if need["rank"]]
     parts = ["at risk is the revenue on broken rows"] if risky else []
     parts += [f"{n['money']['text']} a month of {n['table_title']} arrives late" for n in late]
     rest = [n for n in top if n["money"]["kind"] == "none"]
     if rest and risky:
         parts.append(f"for {say.number_word(len(rest))} more, money is not measured")
+    kinds, last = {need["theme"] for need in top}, min(need["score"] for need in top)
+    if any(
+        not need["rank"]
+        and not need["hidden"]
+        and need["theme"] in kinds
+        and need["score"] >= last
+        for need in needs
+    ):
+        parts.append("each card is the worst of its kind, the next ones are under All needs")
     return say.capital("; ".join(parts)) + "." if parts else ""
 
 
