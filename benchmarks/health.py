@@ -10,7 +10,8 @@ then measures `fact_card_transaction`, each time in a process of its own on one 
 - by hand: `health_by_hand.sql`, the same figures as an expert would write them for DuckDB;
 - dnr: `measure` on a schema of the table and its two parents, with everything that comes with it
   (incidents, SLOs, the queries that prove each figure, examples of keys);
-- dnr, common checks: the same without money and without the parents' times;
+- dnr, common checks: the same without money and without the parents' times, and with
+  `report.leave_out` for what no other tool is asked for: quantiles of lag, incidents, proofs;
 - with --tools: the common checks in other tools (`health_tools/`), each in an environment of its
   own, which is made in FOLDER.
 
@@ -133,9 +134,13 @@ def dnr(folder: str, *, common: bool = False) -> dict[str, Any]:
         volumes=(),
         synthesis=None,
     )
+    settings = Settings()
+    if common:
+        left_out = ("lag", "incidents", "proofs")
+        settings = evolve(settings, report=evolve(settings.report, leave_out=left_out))
     begin = time.process_time()
     with open_warehouse(folder, archetype) as warehouse:
-        health = measure(warehouse, Settings())
+        health = measure(warehouse, settings)
     seconds = time.process_time() - begin
     totals = {
         f"{row['metric']} {row['column']}".strip(): row["numerator"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from attrs import field, fields, frozen, validators
 
@@ -217,6 +217,10 @@ def _source_weights(_instance: Any, _attribute: Any, value: Mapping[str, float])
         raise ValueError("must have at least one weight above 0")
 
 
+OPTIONAL: Final = ("lag", "incidents", "proofs")
+"""Parts of health that `report.leave_out` may name; each costs reads of its own."""
+
+
 @frozen
 class ReportSettings:
     """What the report looks at, and how it weighs it."""
@@ -246,6 +250,11 @@ class ReportSettings:
     """Keys of affected rows shown as proof; 0 shows none."""
     min_rise_points: float = field(default=5.0, validator=_positive)
     """Smallest one-day rise of a share that is called an incident, in percentage points."""
+    leave_out: tuple[str, ...] = field(
+        default=(), converter=tuple, validator=validators.deep_iterable(validators.in_(OPTIONAL))
+    )
+    """What need not be measured, where time matters more: quantiles of the ingest lag, incidents,
+    the queries that prove figures with examples of keys."""
 
 
 @frozen

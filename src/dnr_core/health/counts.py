@@ -152,12 +152,22 @@ class Counts:
         return total
 
 
-def count(warehouse: Warehouse, table: Table, clock: LocalClock, late_minutes: float) -> Counts:
-    """Read the table once (and the rows of repeated keys once more) and count."""
+def count(
+    warehouse: Warehouse,
+    table: Table,
+    clock: LocalClock,
+    late_minutes: float,
+    *,
+    with_lag: bool = True,
+) -> Counts:
+    """Read the table once (and the rows of repeated keys once more) and count.
+
+    `with_lag` counts by parts of the lag as well, from which quantiles are made.
+    """
     frame = prepare_frame(warehouse, table, clock, late_minutes)
     groups = ["day", *frame.mark_columns]
     rows, parts = frame.rows, None
-    if frame.has_lag and warehouse.keeps:
+    if with_lag and frame.has_lag and warehouse.keeps:
         # The quantiles of the lag need it by day, and so does nothing but this read.
         lag = rows.loaded_s - rows.event_s
         rows = rows.mutate(part=warehouse.dialect.part_of(lag, PART_BITS))

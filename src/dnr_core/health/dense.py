@@ -15,7 +15,9 @@ import ibis
 from attrs import frozen
 
 from dnr_core.health.connect import Warehouse
-from dnr_core.health.dialect import bit_count
+from dnr_core.health.dialect import SECONDS_PER_DAY, bit_count
+from dnr_core.health.footers import noted_ends
+from dnr_core.model.schema import Table
 
 if TYPE_CHECKING:
     import ibis.expr.types as ir
@@ -38,16 +40,16 @@ class Digit:
 
 
 def repeated_dense(
-    warehouse: Warehouse, rows: ir.Table, names: list[str], key: str
+    warehouse: Warehouse, rows: ir.Table, names: list[str], table: Table
 ) -> ir.Table | None:
     """Return the keys (columns `names`, none null) with several rows, and `copies`.
 
     None where the keys are not dense whole numbers or dates, or the backend cannot keep rows in
-    memory; `key` names the rows for what is kept.
+    memory; `table` is where they are from.
     """
     if not warehouse.keeps or warehouse.dialect.lacks("bit_sets"):
         return None
-    digits = _digits(warehouse, rows, names)
+    digits = _digits(warehouse, rows, names, table)
     if digits is None:
         return None
     code: Any = ibis.literal(0, "int64")
@@ -63,7 +65,7 @@ def repeated_dense(
     extra = seen.seen - seen.odd
     beyond = seen.n - bit_count(seen.seen)
     full = seen.select("bucket", extra=extra, beyond=beyond, sure=bit_count(extra) == beyond)
-    full = warehouse.scratch(f"buckets:{key}", full.filter(full.beyond > 0))
+    full = warehouse.scratch(f"buckets:{table.name}", full.filter(full.beyond > 0))
     places = ibis.range(BITS).unnest().name("place").as_table()
     sure = full.filter(full.sure).cross_join(places)
     sure = sure.filter((sure.extra >> sure.place) % 2 == 1)
@@ -77,22 +79,26 @@ def repeated_dense(
     return twice.union(counted.filter(counted.copies > 1), distinct=False)
 
 
-def _digits(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> list[Digit] | None:
+def _digits(
+    warehouse: Warehouse, rows: ir.Table, names: list[str], table: Table
+) -> list[Digit] | None:
     """How a key is read as one number; None where that would leave too many numbers unused."""
     types = [rows[name].type() for name in names]
     if not names or not all(kind.is_integer() or kind.is_date() for kind in types):
         return None
-    ends: dict[str, Any] = {}
-    for place, name in enumerate(names):
-        ends |= {f"low_{place}": rows[name].min(), f"high_{place}": rows[name].max()}
-    found = rows.agg(n=rows.count(), **ends)
-    numbers = [
-        warehouse.dialect.day_of_date(found[name], checked=True)
-        if found[name].type().is_date()
-        else found[name]
-        for name in ends
-    ]
-    n, *bounds = warehouse.rows(found.select("n", **dict(zip(ends, numbers, strict=True))))[0]
+    noted = noted_ends(warehouse, table, table.business_key)
+    if noted is None:
+        n, *bounds = _read_ends(warehouse, rows, names)
+    else:
+        # Rows whose key has a null elsewhere are among them, which can only make them more.
+        n = max(ends.rows for ends in noted.values())
+        bounds = []
+        for kind, column in zip(types, table.business_key, strict=True):
+            ends = noted[column]
+            if ends.low is None or ends.high is None:
+                return None
+            unit = SECONDS_PER_DAY * 1_000_000 if kind.is_date() else 1
+            bounds += [ends.low // unit, ends.high // unit]
     if not n:
         return None
     digits = [
@@ -103,6 +109,21 @@ def _digits(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> list[Digi
     for digit in digits:
         numbers_possible *= digit.base
     return digits if numbers_possible <= SPARSEST * int(n) else None
+
+
+def _read_ends(warehouse: Warehouse, rows: ir.Table, names: list[str]) -> tuple[Any, ...]:
+    """Rows, and the first and last of each part of their key as numbers."""
+    ends: dict[str, Any] = {}
+    for place, name in enumerate(names):
+        ends |= {f"low_{place}": rows[name].min(), f"high_{place}": rows[name].max()}
+    found = rows.agg(n=rows.count(), **ends)
+    numbers = [
+        warehouse.dialect.day_of_date(found[name], checked=True)
+        if found[name].type().is_date()
+        else found[name]
+        for name in ends
+    ]
+    return warehouse.rows(found.select("n", **dict(zip(ends, numbers, strict=True))))[0]
 
 
 def _number(warehouse: Warehouse, column: Any, digit: Digit) -> Any:

@@ -24,7 +24,7 @@ from dnr_core.health.marks import Judged, Mark, all_of, any_of, judge
 from dnr_core.health.measure import Setup, prepare
 from dnr_core.health.once import repeated
 from dnr_core.health.printed import sql_of
-from dnr_core.health.times import event_columns, first_of
+from dnr_core.health.times import event_columns, first_of, rows_since
 from dnr_core.model.health import HealthResult
 from dnr_core.model.schema import Table
 
@@ -235,7 +235,8 @@ def _recent(
     columns = event_columns(table)
     if not columns:
         return None
-    source = warehouse.table(table.name)
+    source = rows_since(warehouse, table, setup.clock, days[0])
+    source = warehouse.table(table.name) if source is None else source
     when = first_of(source, columns)
     if when.type().is_date():
         return source.filter(setup.clock.day(when).between(*days))

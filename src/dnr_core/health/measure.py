@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from attrs import frozen
 
@@ -14,29 +14,24 @@ from dnr_core.errors import InputError
 from dnr_core.health.capabilities import told
 from dnr_core.health.connect import Warehouse
 from dnr_core.health.counts import NO_DAY, Counts, count
-from dnr_core.health.dialect import SECONDS_PER_DAY
-from dnr_core.health.incidents import detect
+from dnr_core.health.incidents import Findings, detect
 from dnr_core.health.kpis import Months, guardrails, kpis, revenue, usual_month
 from dnr_core.health.lag import Lags, lags
 from dnr_core.health.local_time import (
-    PLAUSIBLE_FROM,
-    PLAUSIBLE_TO,
     LocalClock,
     date_of,
     day_number,
     instant_of,
-    is_naive,
     offset_at,
     seconds_of,
-    utc_of_wall,
-    wall_offsets,
 )
 from dnr_core.health.longform import Measured, Span, lines, to_arrow, totals
 from dnr_core.health.proof import proofs
+from dnr_core.health.ranges import present_tables, range_of_times
+from dnr_core.health.rates import RateFindings
 from dnr_core.health.slo import Limits, verdicts
-from dnr_core.health.times import event_columns, naive_columns
+from dnr_core.health.times import naive_columns
 from dnr_core.model.health import HealthResult, NotMeasured
-from dnr_core.model.schema import Table
 from dnr_core.progress import Progress, Silent
 
 TASK: Final = "health"
@@ -80,7 +75,7 @@ def prepare(warehouse: Warehouse, settings: Settings, as_of: datetime | None = N
     ]
     limits = Limits.of(settings.report, tuple(dict.fromkeys(names)))
     # Asked again when the rows of the top needs are looked into.
-    times = warehouse.remember("range of times", lambda: _range(warehouse))
+    times = warehouse.remember("range of times", lambda: range_of_times(warehouse))
     as_of = as_of or settings.warehouse.as_of
     if as_of is None and told.get("as_of"):
         as_of = datetime.fromisoformat(str(told["as_of"]))
@@ -115,99 +110,6 @@ def _day_end(tz: str, second: int) -> datetime:
     return datetime.combine(following, datetime.min.time(), tzinfo=zone).astimezone(UTC)
 
 
-@frozen
-class Range:
-    """Earliest and latest plausible second of any time, and the latest event of a fact table.
-
-    `plain` are the columns all of whose times lie between 1970 and 2100.
-    """
-
-    first: int
-    last: int
-    last_event: int | None
-    plain: frozenset[tuple[str, str]]
-
-
-def _range(warehouse: Warehouse) -> Range:
-    first, last = PLAUSIBLE_TO, PLAUSIBLE_FROM
-    last_event: int | None = None
-    plain: set[tuple[str, str]] = set()
-    stored = warehouse.archetype.stored_tz
-    walls = wall_offsets(zone_of(stored), PLAUSIBLE_FROM, PLAUSIBLE_TO) if stored else ()
-    for table in _present(warehouse):
-        columns = _times(warehouse, table)
-        if not columns:
-            continue
-        source = warehouse.table(table.name)
-        row, whole = _bounds(warehouse, source, columns, walls)
-        own = event_columns(table) if table.kind == "fact" else ()
-        for place, name in enumerate(columns):
-            low, high = row[2 * place], row[2 * place + 1]
-            if low is None:
-                continue
-            if walls and is_naive(source[name]) and not _tells_zone(warehouse, source[name]):
-                low, high = utc_of_wall(int(low), walls), utc_of_wall(int(high), walls)
-            first, last = min(first, int(low)), max(last, int(high))
-            # Two days off 1970, so that no zone's clock is before it either.
-            if whole and low >= 2 * SECONDS_PER_DAY:
-                plain.add((table.name, name))
-            if name in own:
-                last_event = max(int(high), last_event if last_event is not None else int(high))
-    if first > last:
-        first = last = 0
-    return Range(first, last, last_event, frozenset(plain))
-
-
-def _tells_zone(warehouse: Warehouse, instant: Any) -> bool:
-    """True where each time says by itself whether it is an instant or a wall's."""
-    return warehouse.dialect.names_zone(instant) is not None
-
-
-def _bounds(
-    warehouse: Warehouse,
-    source: Any,
-    columns: tuple[str, ...],
-    walls: tuple[tuple[int, int], ...],
-) -> tuple[tuple[Any, ...], bool]:
-    """Earliest and latest plausible second of each column, and whether all others are plausible.
-
-    They are of the clock on which the column is stored; in UTC where each time tells its own.
-    """
-    seconds = warehouse.dialect.epoch_seconds
-    if not warehouse.dialect.lacks("time_order"):
-        # Times are compared as they are, and only the ends turned into seconds.
-        ends: dict[str, Any] = {}
-        for place, name in enumerate(columns):
-            ends |= {f"low_{place}": source[name].min(), f"high_{place}": source[name].max()}
-        found = source.agg(**ends)
-        row = warehouse.rows(found.select(**{name: seconds(found[name]) for name in ends}))[0]
-        if all(end is None or PLAUSIBLE_FROM <= end <= PLAUSIBLE_TO for end in row):
-            return row, True
-    bounds = {}
-    clock = LocalClock("UTC", warehouse.dialect, (), walls)
-    for place, name in enumerate(columns):
-        tells = walls and _tells_zone(warehouse, source[name])
-        second = clock.seconds(source[name]) if tells else seconds(source[name])
-        sound = second.between(PLAUSIBLE_FROM, PLAUSIBLE_TO)
-        bounds[f"low_{place}"] = second.min(where=sound)
-        bounds[f"high_{place}"] = second.max(where=sound)
-    return warehouse.rows(source.agg(**bounds))[0], False
-
-
-def _times(warehouse: Warehouse, table: Table) -> tuple[str, ...]:
-    names = [*event_columns(table), *(c for c in (table.loaded_at, table.created_at) if c)]
-    for other in warehouse.archetype.schema.tables:
-        if other.event_time and other.event_time.through == table.name:
-            names += other.event_time.columns
-        names += [k.parent_time for k in other.foreign_keys if k.to == table.name and k.parent_time]
-    names += [s.time for s in warehouse.archetype.streams if s.table == table.name and s.time]
-    return tuple(dict.fromkeys(names))
-
-
-def _present(warehouse: Warehouse) -> list[Table]:
-    return [t for t in warehouse.archetype.schema.tables if t.name in warehouse]
-
-
 def _span(setup: Setup, settings: Settings, counted: list[Counts]) -> Span:
     last = setup.last_day
     facts = [c for c in counted if c.frame.table.kind == "fact"] or counted
@@ -239,18 +141,22 @@ def measure(
     """
     progress = progress or Silent()
     setup = prepare(warehouse, settings, as_of)
-    present = _present(warehouse)
+    present = present_tables(warehouse)
     progress.start(TASK, len(present) + 2, "tables")
     missing = list(warehouse.not_there())
     counted: list[Counts] = []
+    left_out = frozenset(settings.report.leave_out)
+    with_lag = "lag" not in left_out
     for table in present:
         late = setup.limits.of_table(table.name, "p95_ingest_lag_min")
-        counted.append(count(warehouse, table, setup.clock, late))
+        counted.append(count(warehouse, table, setup.clock, late, with_lag=with_lag))
         missing += counted[-1].frame.not_measured
         progress.advance(TASK)
     missing += _silent_tables(counted)
     span = _span(setup, settings, counted)
-    tables = [Measured(c, _lags(warehouse, c, setup.clock, span)) for c in counted]
+    found = [_lags(warehouse, c, setup.clock, span) if with_lag else Lags() for c in counted]
+    tables = [Measured(c, lag) for c, lag in zip(counted, found, strict=True)]
+    missing += _left_out(tables, left_out)
     months = Months.of(span, _first_day(warehouse, setup, span))
     figures, without = revenue(warehouse, tables, months, span, setup.clock)
     missing += without
@@ -261,11 +167,20 @@ def measure(
     checks, without = guardrails(warehouse, settings, setup.clock)
     missing += without
     least_rise = settings.report.min_rise_points / 100
-    findings = detect(warehouse, tables, setup.clock, span, least_rise)
+    findings = (
+        Findings((), (), RateFindings())
+        if "incidents" in left_out
+        else detect(warehouse, tables, setup.clock, span, least_rise)
+    )
     spikes = findings.shares
     missing += spikes.too_few
     judged = [verdict for table in tables for verdict in verdicts(table, span, setup.limits)]
-    shown = proofs(warehouse, setup.clock, setup.limits, tables, span, settings.report.example_keys)
+    examples = settings.report.example_keys
+    shown = (
+        ()
+        if "proofs" in left_out
+        else proofs(warehouse, setup.clock, setup.limits, tables, span, examples)
+    )
     progress.advance(TASK)
     progress.done(TASK)
     long = [line for table in tables for line in lines(table, span)]
@@ -309,6 +224,17 @@ def _lags(warehouse: Warehouse, counts: Counts, clock: LocalClock, span: Span) -
     if not counts.frame.has_lag or not len(counts.tally.days):
         return Lags()
     return lags(warehouse, counts, clock, span.window, span.last)
+
+
+def _left_out(tables: list[Measured], left_out: frozenset[str]) -> list[NotMeasured]:
+    """Say of each fact table what the settings leave out of it; a proof is no figure."""
+    why = "left out by report.leave_out"
+    facts = [t for t in tables if t.counts.frame.table.kind == "fact"]
+    found = [NotMeasured(t.name, "", "incidents", why) for t in facts if "incidents" in left_out]
+    if "lag" in left_out:
+        lagged = [t.name for t in facts if t.counts.frame.has_lag]
+        found += [NotMeasured(name, "", "lag_p95_minutes", why) for name in lagged]
+    return found
 
 
 def _first_day(warehouse: Warehouse, setup: Setup, span: Span) -> int:

@@ -39,7 +39,7 @@ def _repeated(warehouse: Warehouse, table: Table) -> ir.Table:
     }
     rows = source.select(**columns)
     rows = rows.filter(*(rows[name].notnull() for name in names))
-    keys = repeated_dense(warehouse, rows, names, table.name)
+    keys = repeated_dense(warehouse, rows, names, table)
     if keys is None:
         grouped = rows.group_by(names).agg(copies=rows.count())
         keys = grouped.filter(grouped.copies > 1)

@@ -16,14 +16,14 @@ from dnr_core.health.counts import NO_DAY, Counts
 from dnr_core.health.dialect import Dialect
 from dnr_core.health.examples import examples_of, named, other_columns
 from dnr_core.health.lag import SHARES
-from dnr_core.health.local_time import LocalClock, day_number, instant_of
+from dnr_core.health.local_time import LocalClock, day_number
 from dnr_core.health.longform import Measured, Span, share_metrics
 from dnr_core.health.marks import all_of, any_of, judge
 from dnr_core.health.marks import frame as prepare_frame
 from dnr_core.health.once import LATEST, repeated, smallest
 from dnr_core.health.printed import sql_of
 from dnr_core.health.slo import Limits
-from dnr_core.health.times import Timed, event_columns, timed
+from dnr_core.health.times import Timed, rows_since, timed
 from dnr_core.model.health import Metric, Proof
 from dnr_core.model.schema import Table
 from dnr_core.suggestions import did_you_mean
@@ -138,7 +138,7 @@ def _recent(
     if frame.layout.words > 1 or not frame.table.business_key:
         return None
     names = tuple(f"own_{name}" for name in frame.table.business_key)
-    since = _since(warehouse, frame.table, clock, span)
+    since = rows_since(warehouse, frame.table, clock, span.window)
     rows = frame.rows
     if since is not None:
         rows = prepare_frame(warehouse, frame.table, clock, late, source=since).rows
@@ -154,23 +154,6 @@ def _recent(
     telling = sum(1 << p for p, mark in enumerate(frame.layout.marks) if mark.kind in kinds)
     key = f"recent:{frame.table.name}:{span.window}:{span.last}:{late}"
     return warehouse.scratch(key, rows.filter((rows.marks & telling) != 0))
-
-
-def _since(warehouse: Warehouse, table: Table, clock: LocalClock, span: Span) -> ir.Table | None:
-    """The table's rows from the window's first day on, by the event time as it lies in the files.
-
-    A filter on the column itself lets the reader skip whole parts of a table that is in order of
-    time; one on days computed from it cannot. None where the day is not of one such column.
-    """
-    source, events = warehouse.table(table.name), event_columns(table)
-    if len(events) != 1 or not clock.is_plain(table.name, events):
-        return None
-    column = source[events[0]]
-    if not column.type().is_timestamp() or clock.stored:
-        return None
-    begin = instant_of(clock.day_start(span.window))
-    begin = begin if column.type().timezone else begin.replace(tzinfo=None)
-    return source.filter(column >= ibis.literal(begin, column.type()))
 
 
 def _sample(

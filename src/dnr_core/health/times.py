@@ -16,6 +16,7 @@ from dnr_core.health.local_time import (
     PLAUSIBLE_FROM,
     PLAUSIBLE_TO,
     LocalClock,
+    instant_of,
     is_naive,
     sound,
 )
@@ -72,6 +73,23 @@ def first_of(table: ir.Table, columns: tuple[str, ...]) -> Any:
     if len(columns) == 1:
         return table[columns[0]]
     return ibis.coalesce(*(table[name] for name in columns))
+
+
+def rows_since(warehouse: Warehouse, table: Table, clock: LocalClock, day: int) -> ir.Table | None:
+    """The table's rows from a local day on, by the event time as it lies in the files.
+
+    A filter on the column itself lets the reader skip whole parts of a table that is in order of
+    time; one on days computed from it cannot. None where the day is not of one such column.
+    """
+    source, events = warehouse.table(table.name), event_columns(table)
+    if len(events) != 1 or not clock.is_plain(table.name, events):
+        return None
+    column = source[events[0]]
+    if not column.type().is_timestamp() or clock.stored:
+        return None
+    begin = instant_of(clock.day_start(day))
+    begin = begin if column.type().timezone else begin.replace(tzinfo=None)
+    return source.filter(column >= ibis.literal(begin, column.type()))
 
 
 def parent_keys(
