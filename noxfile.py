@@ -206,7 +206,11 @@ def real(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks; each prints ratios to a baseline of the same run."""
-    install_all(session, "tpchgen-cli")
-    for script in sorted(Path("benchmarks").glob("*.py")):
-        session.run("python", str(script), *session.posargs)
+    """Run the benchmarks; each prints ratios to a baseline of the same run.
+
+    With a name first, that one, and what follows are its options: `nox -s bench -- demand --usage`.
+    """
+    install_all(session, "tpchgen-cli", "bpe-openai")
+    name, *options = session.posargs or ("*",)
+    for script in sorted(Path("benchmarks").glob(f"{name}.py")):
+        session.run("python", str(script), *options)
