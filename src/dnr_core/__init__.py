@@ -3,8 +3,8 @@
 The calls that people need are attributes of this module, imported when they are first used:
 `generate_warehouse`, `generate_comms`, `import_comms`, `open_warehouse`, `measure_health`, `read_comms`,
 `run_report`, `validate`, `evaluate_labels`, `evaluate_health`, `evaluate_ranking`, `describe`, `explain`, `repair`,
-`draft_schema`, `read_schema`, `init`, `quickstart`, `open_context`. `dnr_core.model` has the values they return,
-`dnr_core.hookspecs` the hooks of plugins, `dnr_core.errors` what they raise.
+`draft_schema`, `read_schema`, `init`, `quickstart`, `diagnose`, `open_context`. `dnr_core.model` has the values they
+return, `dnr_core.hookspecs` the hooks of plugins, `dnr_core.errors` what they raise.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dnr_core.api.begin import init
     from dnr_core.api.benchmark import export_benchmark, score
     from dnr_core.api.context import open_context
+    from dnr_core.api.doctor import diagnose
     from dnr_core.api.judge import (
         evaluate_health,
         evaluate_labels,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "describe",
+    "diagnose",
     "draft_schema",
     "evaluate_health",
     "evaluate_labels",
@@ -63,6 +65,7 @@ _HOMES = {
     "begin": ("init",),
     "benchmark": ("export_benchmark", "score"),
     "context": ("open_context",),
+    "doctor": ("diagnose",),
     "judge": ("evaluate_health", "evaluate_labels", "evaluate_ranking", "validate"),
     "look": (
         "describe",

@@ -60,3 +60,12 @@ def test_the_how_to_on_writing_works_as_shown(
     assert written == {"dnr-air-freight", "dnr-shouting", "dnr-flights"}
     for kind in PLUGIN_KINDS:
         assert f"| `{kind}` |" in text
+
+
+def test_the_how_to_on_what_is_wrong_names_every_area() -> None:
+    """Its table has a row for each area that `dnr doctor` looks at, in order."""
+    import dnr_core
+
+    text = (DOCS / "how-to" / "find-what-is-wrong.md").read_text(encoding="utf-8")
+    areas = dict.fromkeys(finding.area for finding in dnr_core.diagnose(environ={}).findings)
+    assert re.findall(r"^\| ([a-z ]+) \| (?!what is)", text, re.M) == list(areas)

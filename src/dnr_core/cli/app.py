@@ -31,7 +31,8 @@ COMMANDS: Final[dict[str, str]] = {
     "explain": "Show the SQL behind a figure.",
     "repair": "Give back the clean company from a broken one and its ledger.",
     "config": "Show each setting and where it came from.",
-    "plugins": "Show what is installed, and what each plugin brings.",
+    "plugins": "Show what is installed, and what each plugin brings; check one, begin one.",
+    "doctor": "Show what works here, and what to do about what does not.",
 }
 """Names and one line of help; a command's module is imported only when it is called."""
 
