@@ -52,6 +52,7 @@ def dnr_archetypes() -> Iterable[Archetype]:  # type: ignore[empty-body]
     - Called when: plugins are loaded.
     - Contract: names unique; every table and column that keys, streams and volumes name exists;
       `synthesis` is a dotted path, so that nothing heavy is imported.
+    - Rules of the kit (`dnr_core.testing`): ARC001 to ARC018.
     - Since: 0.1.
 
     Returns:
@@ -65,6 +66,7 @@ def dnr_defect_profiles() -> Iterable[DefectProfile | DefectKind]:  # type: igno
 
     - Called when: plugins are loaded.
     - Contract: names unique among profiles and among kinds; a kind's `apply` is pure.
+    - Rules of the kit (`dnr_core.testing`): DEF001 to DEF009, PRO001 to PRO004.
     - Since: 0.1.
 
     Returns:
@@ -78,6 +80,7 @@ def dnr_comms_styles() -> Iterable[CommsStyle]:  # type: ignore[empty-body]
 
     - Called when: plugins are loaded.
     - Contract: names unique; words only, no names of people, no addresses.
+    - Rules of the kit (`dnr_core.testing`): STY001 to STY005.
     - Since: 0.1.
 
     Returns:
@@ -91,6 +94,7 @@ def dnr_llm_providers() -> Iterable[ProviderSpec]:  # type: ignore[empty-body]
 
     - Called when: plugins are loaded; a provider's factory is imported only when it is chosen.
     - Contract: names unique; the provider turns one request into one reply and says its price.
+    - Rules of the kit (`dnr_core.testing`): LLM001 to LLM009.
     - Since: 0.1.
 
     Returns:
@@ -104,6 +108,7 @@ def dnr_scorers() -> Iterable[Scorer]:  # type: ignore[empty-body]
 
     - Called when: plugins are loaded.
     - Contract: names unique; a score depends on the need and the settings alone.
+    - Rules of the kit (`dnr_core.testing`): SCO001 to SCO005.
     - Since: 0.1.
 
     Returns:
@@ -117,6 +122,7 @@ def dnr_qc_checks() -> Iterable[Check]:  # type: ignore[empty-body]
 
     - Called when: plugins are loaded.
     - Contract: names unique; a check fails when its property is broken, and says where to look.
+    - Rules of the kit (`dnr_core.testing`): CHK001 to CHK005.
     - Since: 0.1.
 
     Returns:

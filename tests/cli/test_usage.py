@@ -59,7 +59,8 @@ def test_version(dnr: Callable[..., Any]) -> None:
 def test_help_and_plugins_import_nothing_heavy(tmp_path: Path) -> None:
     """Start-up imports no library that is only needed to compute; counted, not timed."""
     heavy = "{'ibis','duckdb','pyarrow','numpy','matplotlib','openai','instructor','pandas','pydantic','rich','jinja2'}"
-    for call in (["--help"], ["plugins"], ["run-report", "--help"]):
+    calls = (["--help"], ["plugins"], ["run-report", "--help"], ["doctor", "--help"])
+    for call in (*calls, ["plugins", "check", "--help"], ["plugins", "new", "--help"]):
         code = (
             f"import sys; from dnr_core.cli.app import run; run({call!r});"
             f"print(sorted({heavy} & set(sys.modules)), file=sys.stderr)"

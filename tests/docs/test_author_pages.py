@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from dnr_core import hookspecs
 from dnr_core.cli.app import run
-from dnr_core.testing import RULES, check_style
+from dnr_core.testing import RULES, check_style, rules_for
 from dnr_core.testing.rules.page import page
 from dnr_core.testing.scaffold import PLUGIN_KINDS
 
@@ -33,6 +34,25 @@ def test_every_rule_says_why_and_how_to_mend_it() -> None:
         assert rule.mend.rstrip(".") == rule.mend != "", rule.id
         kinds = {other.kind for other in RULES if other.id in rule.after}
         assert kinds <= {rule.kind}, rule.id
+
+
+def test_every_hook_says_which_rules_hold_it() -> None:
+    """The docstring of each hook names the first and the last rule of each kind that it returns."""
+    kinds = {
+        "dnr_archetypes": ("archetype",),
+        "dnr_defect_profiles": ("defect_kind", "profile"),
+        "dnr_comms_styles": ("style",),
+        "dnr_llm_providers": ("provider",),
+        "dnr_scorers": ("scorer",),
+        "dnr_qc_checks": ("check",),
+    }
+    hooks = {name for name in vars(hookspecs) if name.startswith("dnr_")}
+    assert hooks == set(kinds)
+    for hook, of in kinds.items():
+        ids = [[rule.id for rule in rules_for(kind)] for kind in of]
+        wanted = ", ".join(f"{each[0]} to {each[-1]}" for each in ids)
+        told = f"- Rules of the kit (`dnr_core.testing`): {wanted}."
+        assert told in getattr(hookspecs, hook).__doc__, hook
 
 
 def test_the_how_to_on_testing_works_as_shown() -> None:
