@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import metadata
 from typing import Any, Final
 
@@ -42,6 +42,12 @@ def find_plugins() -> tuple[Candidate, ...]:
         )
     # Builtin first, then by name, so that messages and catalogues do not depend on the file system.
     return tuple(sorted(found, key=lambda c: (c.name != BUILTIN, c.name, c.distribution)))
+
+
+def chosen_plugins(environ: Mapping[str, str]) -> list[str] | None:
+    """Return the names in `DNR_PLUGINS`, separated by commas; None where it chooses none."""
+    names = [name.strip() for name in environ.get("DNR_PLUGINS", "").split(",") if name.strip()]
+    return names or None
 
 
 def load_plugins(

@@ -14,7 +14,7 @@ from dnr_core.config.load import Effective, load_settings
 from dnr_core.config.settings import Settings
 from dnr_core.errors import ConfigError
 from dnr_core.model import DefectProfile
-from dnr_core.plugins import load_plugins
+from dnr_core.plugins import chosen_plugins, load_plugins
 
 if TYPE_CHECKING:
     from ibis.backends import BaseBackend
@@ -92,10 +92,7 @@ def open_context(
     """
     environ = dict(os.environ if environ is None else environ)
     if catalogue is None:
-        chosen = [
-            name.strip() for name in environ.get("DNR_PLUGINS", "").split(",") if name.strip()
-        ]
-        catalogue = load_plugins(only=chosen or None, without=without)
+        catalogue = load_plugins(only=chosen_plugins(environ), without=without)
     path = Path(config) if config is not None else None
     effective = load_settings(path, environ=environ, flags=flags, catalogue=catalogue)
     return Context(catalogue, effective, path, environ, dict(flags or {}))

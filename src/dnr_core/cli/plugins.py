@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from textwrap import fill
 
 import click
@@ -33,10 +34,11 @@ def command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     options: CallOptions = ctx.obj
-    from dnr_core.api.context import open_context
+    # No settings are needed to list what is installed, and reading them would cost half of the time.
     from dnr_core.catalogue import KIND_TITLES
+    from dnr_core.plugins import chosen_plugins, load_plugins
 
-    catalogue = open_context(options.config, without=options.without).catalogue
+    catalogue = load_plugins(only=chosen_plugins(os.environ), without=options.without)
     lines = []
     for plugin in catalogue.plugins:
         lines.append(f"{plugin.name} ({plugin.distribution} {plugin.version})")
