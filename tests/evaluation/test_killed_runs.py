@@ -32,6 +32,26 @@ if __name__ == "__main__":
     catalogue = load_plugins(discover=False)
     run_jobs(jobs, work, Settings(), catalogue, Path(sys.argv[1]), workers=2)
 """
+LOST = """
+import os, signal, sys
+from pathlib import Path
+from dnr_core.config import Settings
+from dnr_core.errors import UnfinishedError
+from dnr_core.evaluation.runs import Job, run_jobs
+from dnr_core.plugins import load_plugins
+
+def work(job, settings, catalogue, folder):
+    if job.name == "lost":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"done": job.name}
+
+if __name__ == "__main__":
+    jobs = [Job(name, {}) for name in ("quick", "lost")]
+    try:
+        run_jobs(jobs, work, Settings(), load_plugins(discover=False), Path(sys.argv[1]), workers=2)
+    except UnfinishedError as error:
+        print(error, "|", error.hint)
+"""
 PATIENCE_SECONDS = 120
 
 
@@ -68,3 +88,18 @@ def test_workers_end_with_their_run(tmp_path: Path) -> None:
         run.wait()
     workers = [int(mark.suffix[1:]) for mark in folder.glob("*.[0-9]*")]
     assert waited(lambda: not any(map(is_running, workers))), "workers outlived their run"
+
+
+def test_a_worker_that_is_lost_is_told(tmp_path: Path) -> None:
+    """A worker that the system kills, as it does for want of memory, is no fault of dnr."""
+    script = tmp_path / "run.py"
+    script.write_text(LOST)
+    told = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "work")],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=True,
+    )
+    assert "a worker process ended before its company was done" in told.stdout
+    assert "fewer --workers" in told.stdout

@@ -203,8 +203,17 @@ def test_files_say_what_the_result_says(folders, tmp_path):
     assert "<script" not in page
     assert "http" not in page.replace("http-equiv", "")
     assert sorted(p.name for p in out.iterdir()) == [
-        "confusion.csv", "eval_summary.json", "labels.html", "per_class.csv",
+        "confusion.csv", "eval_summary.json", "labels.html", "labels.md", "per_class.csv",
     ]  # fmt: skip
+    text = (out / "labels.md").read_text()
+    assert all(f"| {gate.name.replace('_', ' ')} | " in text for gate in scores.gates)
+    assert f"| {LATE.replace('_', ' ')} | " in text
+    # Of the theme: F1 by class and the reliability of its confidences, each with its name.
+    assert "Theme of threads and mails: F1 by class</title>" in page
+    assert "Theme of threads and mails: how often it is right, by its confidence</title>" in page
+    theme = scores.summary["tasks"]["theme"]
+    sure = sum(one["count"] for one in theme["reliability"])
+    assert 0 < sure <= theme["items"] - theme["undecided"]
     assert scores._repr_html_().startswith("<p>")
 
 

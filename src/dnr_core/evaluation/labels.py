@@ -20,7 +20,9 @@ from dnr_core.evaluation.items import (
     labelled_items,
     read_table,
 )
-from dnr_core.evaluation.page import confusion_csv, per_class_csv, render_labels
+from dnr_core.evaluation.labels_page import render_labels, render_labels_markdown
+from dnr_core.evaluation.page import confusion_csv, per_class_csv
+from dnr_core.evaluation.ranking_scores import reliability
 from dnr_core.evaluation.statistics import (
     I64,
     ClassScore,
@@ -106,7 +108,7 @@ def evaluate_labels(
             wrote of some items of real talk (`source,item_id,theme,relevance`). A boolean column `unseen` there marks
             items whose skeletons the classifier was not made with; they are scored apart too.
         settings: gates, resamples and seed.
-        out: where `eval_summary.json`, `per_class.csv`, `confusion.csv` and `labels.html` go, and
+        out: where `eval_summary.json`, `per_class.csv`, `confusion.csv`, `labels.md` and `labels.html` go, and
             `calibration.json`, by which a later report corrects the same model's confidences.
         golden: what the provider's maker measured of it, by test set (`ProviderSpec.measured`):
             shown beside these scores, because made talk flatters.
@@ -153,6 +155,7 @@ def evaluate_labels(
         write_text(out / "per_class.csv", per_class_csv(tasks))
         write_text(out / "confusion.csv", confusion_csv(tasks))
         write_text(out / "labels.html", render_labels(summary, tasks, whole_page=True))
+        write_text(out / "labels.md", render_labels_markdown(summary, tasks))
         write_text(out / "eval_summary.json", dump_json(summary))
     return scores
 
@@ -206,11 +209,10 @@ def _task(name: str, items: Sequence[LabelledItem], settings: Settings, *, is_th
         for i in items
         if i.decided and confidence(i) is not None and not (is_theme and i.said_theme == NONE)
     ]
-    fit = calibration(
-        [float(confidence(i) or 0.0) for i in sure],
-        [true(i) == said(i) for i in sure],
-        [i.skeleton for i in sure],
-    )
+    stated = [float(confidence(i) or 0.0) for i in sure]
+    right = [true(i) == said(i) for i in sure]
+    fit = calibration(stated, right, [i.skeleton for i in sure])
+    bins = reliability(list(zip(stated, right, strict=True))) if sure else []
     decided = [i for i in items if i.decided]
     draws = stream(settings.report.seed, "evaluation", name)
 
@@ -236,6 +238,7 @@ def _task(name: str, items: Sequence[LabelledItem], settings: Settings, *, is_th
         "interval_by_skeleton": interval(lambda i: i.skeleton, "skeleton"),
         "skeletons": len({i.skeleton for i in items}),
         "ece": fit.ece if sure else None,
+        "reliability": [one.as_dict() for one in bins],
         "ece_calibrated_held_out": fit.ece_held_out,
         "accuracy_by_band": _by_band(items, true, said),
     }

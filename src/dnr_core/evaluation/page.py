@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from dnr_core.evaluation.labels import Task
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """Write a share as percent."""
     return "not measured" if value is None else f"{100 * value:.1f} %"
 
 
-def _between(bounds: Sequence[float] | None) -> str:
+def between(bounds: Sequence[float] | None) -> str:
+    """Write the bounds of a share."""
     return "not measured" if bounds is None else f"{100 * bounds[0]:.1f} to {100 * bounds[1]:.1f} %"
 
 
@@ -33,13 +35,8 @@ def rendered(template: str, *, whole_page: bool, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=_percent, between=_between)
+    environment.filters.update(percent=percent, between=between)
     return environment.get_template(template).render(whole_page=whole_page, **values)
-
-
-def render_labels(summary: Mapping[str, Any], tasks: Sequence[Task], *, whole_page: bool) -> str:
-    """Return the page (or, for a notebook, its body) of the scores of labels."""
-    return rendered("labels.html", whole_page=whole_page, summary=summary, tasks=tasks)
 
 
 def per_class_csv(tasks: Sequence[Task]) -> str:

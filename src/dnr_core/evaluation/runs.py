@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -23,7 +24,7 @@ from attrs import asdict, evolve, frozen
 
 from dnr_core.catalogue import Catalogue
 from dnr_core.config.settings import Settings
-from dnr_core.errors import ConfigError
+from dnr_core.errors import ConfigError, UnfinishedError
 from dnr_core.plugins import BUILTIN, load_plugins
 from dnr_core.progress import Progress, Silent
 from dnr_core.warehouse import generate_warehouse
@@ -143,6 +144,7 @@ def run_jobs(
     Raises:
         FolderHeldError: another run works in the folder.
         ConfigError: several workers, and a plugin that was given as an object.
+        UnfinishedError: a worker process ended; outcomes until then are kept.
         DnrError: whatever a job raised; outcomes until then are kept.
     """
     progress = progress or Silent()
@@ -200,6 +202,12 @@ def _done(
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in finished:
                 yield waiting.pop(future), future.result()
+    except BrokenProcessPool:
+        raise UnfinishedError(
+            "a worker process ended before its company was done",
+            hint="often for want of memory: use fewer --workers or a smaller --scale, and run it "
+            "again; what is done is kept",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
