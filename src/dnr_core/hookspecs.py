@@ -15,8 +15,8 @@ entry point in the group `dnr`::
     def dnr_archetypes():
         return [AIRLINE]
 
-Each hook takes nothing and returns objects. It computes nothing, opens nothing, draws nothing
-at random and imports nothing heavy: behaviour is in the objects, which may name it by dotted path
+Each hook takes nothing and returns objects. It computes nothing, opens nothing but files of its own
+package, draws nothing at random and imports nothing heavy: behaviour is in the objects, which may name it by dotted path
 (`"dnr_airline.synthesis:SYNTHESIS"`). The name of an object is unique in its kind over all
 plugins: two that claim one name are both reported, and neither is used. A hook that raises is
 reported with its distribution, and everything else goes on.
