@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime
 from types import ModuleType
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from dnr_core.model.need import Interval
@@ -92,3 +93,27 @@ def test_a_figure_that_is_missing_has_its_reason(
         "no load time",
     ]
     assert document["health"]["heat"]["tables"] == ["fact_order", "fact_payment"]
+
+
+@pytest.mark.parametrize(
+    ("decided", "healthy", "told"),
+    [
+        (0, False, "Nothing can be said: none of 10 messages could be classified."),
+        (90, False, "Nothing can be said: none of 10 messages could be classified."),
+        (90, True, "The warehouse shows no data problem; none of 10 messages could be"),
+        (91, True, "No data problem stands out"),
+    ],
+)
+def test_silence_of_a_provider_is_not_silence_of_the_people(
+    made: ModuleType,
+    report_of: Callable[..., Report],
+    decided: int,
+    healthy: bool,
+    told: str,
+) -> None:
+    """Where no message could be classified, the page does not say that nobody asks for anything."""
+    talk = made.demand({("none", ""): 3})
+    source = evolve(talk.coverage[0], items=100, kept=10, sampled=10, decided=decided)
+    health = made.health({}) if healthy else None
+    found = report_of(health, evolve(talk, coverage=(source,)))
+    assert found.document["answer"]["sentence"].startswith(told)

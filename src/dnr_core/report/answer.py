@@ -87,7 +87,7 @@ def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, 
         "first_recovers": None,
     }
     if not top:
-        return {**document, "sentence": _nothing(needs), "beside": ""}
+        return {**document, "sentence": _nothing(context, needs), "beside": ""}
     if total and risky:
         first = risky[0]
         worth = first["money"]["worth"]["cents"] / total["cents"] if total["cents"] else 0.0
@@ -97,10 +97,21 @@ def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, 
             "sentence": _money_sentence(risky, total, worth),
             "beside": _beside(needs, risky, late),
         }
-    return {**document, "sentence": _plain_sentence(context, top), "beside": _beside(needs, [], late)}
+    return {
+        **document,
+        "sentence": _plain_sentence(context, top),
+        "beside": _beside(needs, [], late),
+    }
 
 
-def _nothing(needs: list[dict[str, Any]]) -> str:
+def _nothing(context: Context, needs: list[dict[str, Any]]) -> str:
+    unread = _unread(context)
+    if unread and context.health is None:
+        return f"Nothing can be said: {unread}."
+    if unread:
+        return (
+            f"The warehouse shows no data problem; {unread}, so what people ask for is not known."
+        )
     hidden = sum(1 for need in needs if need["hidden"])
     if hidden:
         return (
@@ -108,6 +119,16 @@ def _nothing(needs: list[dict[str, Any]]) -> str:
             "stayed under the confidence limit."
         )
     return "No data problem stands out: nothing is broken or asked for in this window."
+
+
+def _unread(context: Context) -> str:
+    """Say that nobody answered about the messages; empty where anybody did, or nothing was asked."""
+    sources = context.demand.coverage if context.demand else ()
+    asked = sum(source.kept for source in sources)
+    answered = sum(max(0, source.decided + source.kept - source.items) for source in sources)
+    if not asked or answered:
+        return ""
+    return f"none of {say.counted(asked, 'message')} could be classified"
 
 
 def _money_sentence(risky: list[dict[str, Any]], total: dict[str, Any], worth: float) -> str:
@@ -152,10 +173,7 @@ def _beside(
         parts.append(f"for {say.number_word(len(rest))} more, money is not measured")
     kinds, last = {need["theme"] for need in top}, min(need["score"] for need in top)
     if any(
-        not need["rank"]
-        and not need["hidden"]
-        and need["theme"] in kinds
-        and need["score"] >= last
+        not need["rank"] and not need["hidden"] and need["theme"] in kinds and need["score"] >= last
         for need in needs
     ):
         parts.append("each card is the worst of its kind, the next ones are under All needs")
