@@ -106,6 +106,9 @@ def breach_text(breach: Breach) -> str:
     """Write one broken metric against its limit: "empty keys 3 % (limit 1 %)"."""
     if breach.metric == "late":
         share = say.percent(breach.rows / breach.of_rows) if breach.of_rows else ""
+        if breach.value is None:
+            # The quantiles were left out; rows are late by the same limit.
+            return f"{share} of rows are late (limit {value_text('late', breach.limit)})"
         return (
             f"slowest 5{say.THIN}% load after {value_text('late', breach.value)} "
             f"(limit {value_text('late', breach.limit)}); {share} of rows are late"
@@ -121,6 +124,8 @@ def how_bad(found: Sequence[Breach]) -> str:
     if not found:
         return "Not measured: no figure of the warehouse shows this"
     worst = [breach for breach in found if breach.over]
+    if not worst and found[0].value is None:
+        return say.capital(breach_text(found[0]))
     if not worst:
         return f"Within its limit: {breach_text(found[0])}"
     return say.capital(", ".join(breach_text(breach) for breach in worst))
