@@ -11,7 +11,6 @@ import pytest
 from dnr_core.plugins import load_plugins
 from dnr_core.testing import (
     CommsStyleContract,
-    ProviderContract,
     ScorerContract,
     rules_for,
 )
@@ -31,18 +30,6 @@ class TestFormula(ScorerContract):
     """The builtin scorer."""
 
     scorer = INSTALLED.scorer("formula")
-
-
-class TestMock(ProviderContract):
-    """The offline provider."""
-
-    provider = INSTALLED.provider("mock")
-
-
-class TestOpenAI(ProviderContract):
-    """The provider of services; it is not asked without a server."""
-
-    provider = INSTALLED.provider("openai")
 
 
 SHOWN = """

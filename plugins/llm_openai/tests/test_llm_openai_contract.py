@@ -1,0 +1,10 @@
+"""The provider against the rules for authors: one test a rule."""
+
+from dnr_core.testing import ProviderContract
+from dnr_llm_openai.plugin import dnr_llm_providers
+
+(SPEC,) = dnr_llm_providers()
+
+
+class TestOpenAI(ProviderContract):
+    provider = SPEC
