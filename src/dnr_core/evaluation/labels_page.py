@@ -26,7 +26,7 @@ def figures(tasks: Sequence[Task]) -> list[dict[str, str]]:
         title = TASK_TITLES.get(task.name)
         if title is None or not task.summary["items"]:
             continue
-        scored = [score for score in task.per_class if score.support or score.predicted]
+        scored = [score for score in task.per_class if score.support]
         rows = [(score.name.replace("_", " "), score.f1, None, None) for score in scored]
         low, high = task.summary["interval_by_skeleton"] or (None, None)
         rows.append(("macro-F1", float(task.summary["macro_f1"] or 0.0), low, high))
