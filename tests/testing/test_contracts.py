@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 
+from dnr_core.errors import ConfigError
 from dnr_core.plugins import load_plugins
 from dnr_core.testing import (
     CommsStyleContract,
     ScorerContract,
+    check_scorer,
     rules_for,
 )
 
@@ -30,6 +35,33 @@ class TestFormula(ScorerContract):
     """The builtin scorer."""
 
     scorer = INSTALLED.scorer("formula")
+
+
+def test_without_hypothesis_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kit that is not whole is no fault of the object: nothing is said to be broken."""
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    with pytest.raises(ConfigError, match="Hypothesis is not installed") as caught:
+        check_scorer(INSTALLED.scorer("formula"), catalogue=INSTALLED)
+    assert caught.value.hint == "pip install 'dnr-core[testing]'"
+
+
+def test_without_pytest_the_functions_are_there(tmp_path: Path) -> None:
+    """Only the contract classes need it, and say what to install."""
+    code = """
+        import sys
+        sys.modules["pytest"] = None
+        from dnr_core.testing import check_style, rules_for
+        from dnr_core.model import CommsStyle
+        assert check_style(CommsStyle("x", "X", traits={"typo": 9}), tier="must")
+        try:
+            from dnr_core.testing import ArchetypeContract
+        except ImportError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", dedent(code)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    told = "dnr_core.testing.ArchetypeContract needs pytest: pip install 'dnr-core[testing]'"
+    assert done.stdout.strip() == told
 
 
 SHOWN = """

@@ -18,6 +18,7 @@ from dnr_core.model import (
     Scorer,
 )
 from dnr_core.plugins import load_plugins
+from dnr_core.testing.property import MissingExtraError
 from dnr_core.testing.rule import Finding, Kind, NotTriedError, Outcome, Rule, Tier
 from dnr_core.testing.rules import rule_of, rules_for
 from dnr_core.testing.trials import (
@@ -71,6 +72,8 @@ class Examination:
             findings = tuple(rule.finding(problem) for problem in rule.check(self.trial))
         except NotTriedError as error:
             return Outcome(rule, "not tried", reason=str(error))
+        except MissingExtraError:
+            raise
         except DnrError as error:
             findings = (Finding(rule.id, rule.tier, "the object", str(error), rule.mend),)
         except Exception as error:  # noqa: BLE001 - a stranger's object may raise anything

@@ -11,6 +11,10 @@ from dnr_core.testing.rule import Problem
 T = TypeVar("T")
 
 
+class MissingExtraError(ConfigError):
+    """What the kit needs is not installed: no fault of the object."""
+
+
 class _FoundError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.what)
@@ -28,13 +32,13 @@ def first_found(
         examples: how many are drawn; the same ones in each run.
 
     Raises:
-        ConfigError: Hypothesis is not installed.
+        MissingExtraError: Hypothesis is not installed.
     """
     try:
         from hypothesis import HealthCheck, Phase, given, settings
         from hypothesis import strategies as st
     except ImportError:
-        raise ConfigError(
+        raise MissingExtraError(
             "some rules try drawn examples, for which Hypothesis is not installed",
             hint="pip install 'dnr-core[testing]'",
         ) from None
