@@ -179,14 +179,15 @@ class Workshop:
             scale=self.scale_for(archetype) if scale is None else scale,
         )
 
-    def company(self, archetype: Archetype) -> MadeCompany:
+    def company(self, archetype: Archetype, times: int = 1) -> MadeCompany:
         """Return a company with the defects of a usual profile, talk and a report, made once.
 
-        Talk and report are left out where no installed provider works without a key.
+        Talk and report are left out where no installed provider works without a key. `times` makes
+        it larger, for what cannot be judged on a small one.
         """
-        key = ("company", id(archetype))
+        key = ("company", id(archetype), times)
         if key not in self._made:
-            self._made[key] = (archetype, self._company(archetype))
+            self._made[key] = (archetype, self._company(archetype, times))
         made: MadeCompany = self._made[key][1]
         return made
 
@@ -243,10 +244,11 @@ class Workshop:
         )
         return busy[0][1] if busy else CLEAN.name
 
-    def _company(self, archetype: Archetype) -> MadeCompany:
+    def _company(self, archetype: Archetype, times: int) -> MadeCompany:
         folder, context = self.folder(), self.context(archetype)
         made = MadeCompany(archetype, folder / "data", folder / "meta")
-        generate(archetype.name, out=made.data, meta=made.meta, context=context)
+        scale = min(1.0, self.scale_for(archetype) * times)
+        generate(archetype.name, out=made.data, meta=made.meta, scale=scale, context=context)
         if self.local_provider() is None:
             return made
         made = evolve(made, comms=folder / "comms", reports=folder / "reports")

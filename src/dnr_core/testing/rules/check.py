@@ -21,6 +21,9 @@ from dnr_core.testing.workshop import MadeCompany
 FOLDERS: Final = ("comms", "meta", "reports")
 _STATUSES: Final = ("passed", "failed", "skipped")
 MOST_BREAKS: Final = 300
+SIZES: Final = (1, 10, 40)
+"""How many times larger a company may become until a check judges anything on it."""
+
 NOT_RUN: Final = "the check could not run"
 """How `dnr validate` begins what it says of a check that raised: it has not judged anything."""
 
@@ -47,8 +50,8 @@ def results(
     ).results
 
 
-def _company(trial: CheckTrial) -> MadeCompany:
-    made = trial.workshop.company(trial.company)
+def _company(trial: CheckTrial, times: int = 1) -> MadeCompany:
+    made = trial.workshop.company(trial.company, times)
     absent = [name for name in trial.subject.needs if getattr(made, name) is None]
     if absent:
         raise NotTriedError(
@@ -172,12 +175,8 @@ def _bytes_of(folders: dict[str, Path]) -> dict[str, str]:
 )
 def fails_when_broken(trial: CheckTrial) -> Iterator[Problem]:
     """Broken by its own `breaks`, or by what usually breaks a company, until it fails."""
-    made = _company(trial)
+    made = _judged(trial)
     folders = folders_of(made)
-    sound = results(trial, folders)
-    if all(result.status == "skipped" for result in sound):
-        why = sound[0].measured if sound else "it gives no result"
-        raise NotTriedError(f"it judges nothing on a company of this size: {why}")
     breaks = trial.breaks
     if breaks is not None:
         copy = _copy(trial, folders)
@@ -202,6 +201,20 @@ def fails_when_broken(trial: CheckTrial) -> Iterator[Problem]:
             _restore(folders[name], folder)
     yield Problem(
         f"check {trial.subject.name}", f"it passes whatever is broken: {tried} ways were tried"
+    )
+
+
+def _judged(trial: CheckTrial) -> MadeCompany:
+    """Return the smallest company on which the check judges anything."""
+    why = "it gives no result"
+    for times in SIZES:
+        made = _company(trial, times)
+        found = results(trial, folders_of(made))
+        if any(result.status != "skipped" for result in found):
+            return made
+        why = found[0].measured if found else why
+    raise NotTriedError(
+        f"it judges nothing on companies of up to {SIZES[-1]} times the usual size: {why}"
     )
 
 
