@@ -24,8 +24,9 @@ def incident(made: ModuleType, day: date, p_value: float) -> Any:
 
 def test_the_sentence_says_what_at_risk_means(whole: Report) -> None:
     """Who reads the page for the first time is told what is counted as at risk."""
-    assert whole.document["answer"]["beside"].startswith("At risk is the revenue on broken rows;")
-    assert "At risk is the revenue on broken rows" in whole.html()
+    assert whole.document["answer"]["beside"].startswith("At risk is revenue on broken rows, ")
+    assert "of a usual month;" in whole.document["answer"]["beside"]
+    assert "At risk is revenue on broken rows" in whole.html()
 
 
 def test_a_range_whose_ends_are_equal_is_no_range(made: ModuleType) -> None:

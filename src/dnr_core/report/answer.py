@@ -95,12 +95,12 @@ def answer_document(context: Context, needs: list[dict[str, Any]]) -> dict[str, 
         return {
             **document,
             "sentence": _money_sentence(risky, total, worth),
-            "beside": _beside(needs, risky, late),
+            "beside": _beside(needs, late, at_risk=_of_revenue(context, total)),
         }
     return {
         **document,
         "sentence": _plain_sentence(context, top),
-        "beside": _beside(needs, [], late),
+        "beside": _beside(needs, late),
     }
 
 
@@ -161,22 +161,27 @@ def _plain_sentence(context: Context, top: list[dict[str, Any]]) -> str:
     return f"{lead}. No measured money is at risk."
 
 
-def _beside(
-    needs: list[dict[str, Any]], risky: list[dict[str, Any]], late: list[dict[str, Any]]
-) -> str:
+def _of_revenue(context: Context, total: dict[str, Any]) -> str:
+    """Say what the total is: of which money, and which part of a usual month's."""
+    said = "at risk is revenue on broken rows"
+    monthly = context.health.revenue_monthly_median_cents if context.health else None
+    return f"{said}, {say.percent(total['cents'] / monthly)} of a usual month" if monthly else said
+
+
+def _beside(needs: list[dict[str, Any]], late: list[dict[str, Any]], *, at_risk: str = "") -> str:
     """Say what the amounts mean, and where the rest of what would be a card stands."""
     top = [need for need in needs if need["rank"]]
-    parts = ["at risk is the revenue on broken rows"] if risky else []
+    parts = [at_risk] if at_risk else []
     parts += [f"{n['money']['text']} a month of {n['table_title']} arrives late" for n in late]
     rest = [n for n in top if n["money"]["kind"] == "none"]
-    if rest and risky:
+    if rest and at_risk:
         parts.append(f"for {say.number_word(len(rest))} more, money is not measured")
     kinds, last = {need["theme"] for need in top}, min(need["score"] for need in top)
     if any(
         not need["rank"] and not need["hidden"] and need["theme"] in kinds and need["score"] >= last
         for need in needs
     ):
-        parts.append("each card is the worst of its kind, the next ones are under All needs")
+        parts.append("each card is the worst of its kind, more under All needs")
     return say.capital("; ".join(parts)) + "." if parts else ""
 
 

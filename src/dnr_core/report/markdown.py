@@ -66,7 +66,7 @@ def _card(need: Document) -> list[str]:
         worth = money["why"]
     else:
         word = "late" if money["kind"] == "late" else "at risk"
-        worth = f"{money['text']} {word} a month ({money['range']})"
+        worth = f"{money['text']} {word} a month ({money['range']}), {money['share_text']} of a usual one"
     facts = [
         ("Money", worth),
         ("Cause", need["cause"]),
