@@ -26,7 +26,7 @@ from dnr_core.testing.rule import NotTriedError, Problem, rule
 from dnr_core.testing.rules.requests import TEXTS, ask, classifications, entities, writings
 from dnr_core.testing.trials import ProviderTrial
 
-EXAMPLES: Final = 25
+EXAMPLES: Final = 20
 LEAST_BYTES_A_TOKEN: Final = 8
 """No tokenizer packs more bytes of prose than this into a token, on average."""
 

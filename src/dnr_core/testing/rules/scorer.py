@@ -14,7 +14,7 @@ from dnr_core.testing.property import first_found
 from dnr_core.testing.rule import Problem, rule
 from dnr_core.testing.trials import ScorerTrial
 
-EXAMPLES: Final = 60
+EXAMPLES: Final = 40
 MONEY_FACTORS: Final = (100.0, 0.01, 7.25)
 _METRICS: Final = ("key_null", "fk_failure", "duplicate", "late")
 NEAR: Final = 1e-9
