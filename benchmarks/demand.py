@@ -1,13 +1,15 @@
 """Room: benchmarks. Demand: the prefilter's speed, and what classifying a company costs.
 
-    python benchmarks/demand.py [--messages 1000000 2000000 10000000] [--folder FOLDER] [--usage]
+    python benchmarks/demand.py [--messages 1000000 2000000 10000000] [--folder FOLDER]
+                                [--whole] [--usage]
     nox -s bench -- demand --messages --usage     # brings bpe-openai, which --usage needs
 
 The prefilter of ten million messages is held against counting one word in them. Both read the same
 Parquet file in one process, three times in turn, and the best of each counts. What counts is the
 ratio of processor time: it is nearly the same on a machine that has other work. The cost is the
 estimate before any call, for the talk of each company at its default size; no key is used.
-`--usage` holds it against what a local server counts.
+`--usage` holds it against what a local server counts; `--whole` measures the demand of the messages,
+all that is kept being classified by the offline provider.
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ import random
 import resource
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 import dnr_core
+import dnr_core.demand
 from dnr_core.comms import read_comms
 from dnr_core.comms.tables import SLACK_MESSAGES, empty
 from dnr_core.config.settings import PrefilterSettings, Settings
@@ -39,12 +43,20 @@ from dnr_core.demand.read import item_texts, kept_items
 from dnr_core.llm import estimate, make_provider
 from dnr_core.model import CommsTables, DetectedIncident, Request
 from dnr_core.plugins import load_plugins
+from dnr_core.progress import Silent
 
 MEANT = "stale duplicates orphans backfill dashboard payouts fact_payment lunch parking report"
 WRITERS, ROLES = 5000, ("exec", "bi", "pm", "other", "other", "other")
 WORDS_OF_TEXT = 34
 PLACES = 65_536
 ROUNDS = 3
+PREFILTER = (
+    "| messages | one word, CPU | prefilter, CPU | ratio | wall ratio | wall | peak | kept |"
+)
+WHOLE = (
+    "| messages | threads | classified | prefilter | reading, packing, classifying, naming by rule"
+    " | tables of the rest | whole, CPU | wall | peak |"
+)
 
 # About 25 words a message, one in four with a word of the rule; five messages a thread.
 MESSAGES = """
@@ -109,17 +121,21 @@ def count_one_word(path: Path) -> tuple[float, float]:
         return time.process_time() - begun[0], time.perf_counter() - begun[1]
 
 
-def run_prefilter(path: Path) -> tuple[float, float, int]:
-    """Processor and wall time of the whole prefilter, and how many threads it kept by score."""
-    archetype = load_plugins().archetype("marketplace")
-    settings = PrefilterSettings()
-    users = pa.table(
+def writers() -> pa.Table:
+    """Who wrote the messages."""
+    return pa.table(
         {
             "source": ["slack"] * WRITERS,
             "user_id": [f"u{n}" for n in range(WRITERS)],
             "role": [ROLES[n % len(ROLES)] for n in range(WRITERS)],
         }
     )
+
+
+def run_prefilter(path: Path) -> tuple[float, float, int]:
+    """Processor and wall time of the whole prefilter, and how many threads it kept by score."""
+    archetype = load_plugins().archetype("marketplace")
+    settings = PrefilterSettings()
     incidents = [
         DetectedIncident(
             "null_spike", "fact_payment", "x", date(2024, m, 9), date(2024, m, 10), 0.1, 0.02, 5
@@ -127,7 +143,7 @@ def run_prefilter(path: Path) -> tuple[float, float, int]:
         for m in range(7, 13)
     ]
     assert ds.dataset(path).schema.names == SLACK_MESSAGES.names
-    comms = CommsTables(ds.dataset(path), empty("email_messages"), users, empty("nlq"))
+    comms = CommsTables(ds.dataset(path), empty("email_messages"), writers(), empty("nlq"))
     begun = time.process_time(), time.perf_counter()
     with open_corpus(comms) as connection:
         prefilter(
@@ -156,6 +172,43 @@ def measure(path: Path, count: int) -> str:
     return (
         f"| {count:,} | {base_cpu:.2f} s | {cpu:.2f} s | {cpu / base_cpu:.1f} | {wall / base_wall:.1f}"
         f" | {wall:.1f} s | {peak:,.0f} MB | {kept:,} |"
+    )
+
+
+class Clock(Silent):
+    """Notes at which processor time a kind of request was begun first and done last."""
+
+    def __init__(self) -> None:
+        self.begun: dict[str, float] = {}
+        self.ended: dict[str, float] = {}
+
+    def start(self, task: str, _total: int | None, _unit: str) -> None:
+        self.begun.setdefault(task.partition(" ")[0], time.process_time())
+
+    def done(self, task: str, _note: str = "") -> None:
+        self.ended[task.partition(" ")[0]] = time.process_time()
+
+
+def whole(path: Path, count: int) -> str:
+    """Return one row: the demand of a talk, all kept threads classified by the offline provider."""
+    catalogue, clock = load_plugins(), Clock()
+    comms = CommsTables(ds.dataset(path), empty("email_messages"), writers(), empty("nlq"))
+    begun = time.process_time(), time.perf_counter()
+    found = dnr_core.demand.measure_demand(
+        comms, catalogue.archetype("marketplace"), Settings(), catalogue, progress=clock
+    )
+    cpu, wall = time.process_time() - begun[0], time.perf_counter() - begun[1]
+    asked = pc.sum(pc.equal(found.predictions["decided_by"], "provider")).as_py()
+    parts = (
+        clock.begun["classify"] - begun[0],
+        clock.begun["entities"] - clock.begun["classify"],
+        clock.ended["entities"] - clock.begun["entities"],
+    )
+    shown = " | ".join(f"{seconds:.1f} s" for seconds in (*parts, cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return (
+        f"| {count:,} | {found.predictions.num_rows:,} | {asked:,} | {shown} | {wall:.0f} s"
+        f" | {peak:,.0f} MB |"
     )
 
 
@@ -196,25 +249,34 @@ def cost(name: str, requests: Sequence[Request]) -> str:
     )
 
 
+def print_table(
+    names: str, row: Callable[[Path, int], str], counts: Sequence[int], folder: Path
+) -> None:
+    """Print a row for each count of messages, each made in a process of its own: so is its peak."""
+    print(f"\n{names}\n{'| --- ' * (names.count('|') - 1)}|")
+    for count in counts:
+        path = folder / f"messages-{count}.parquet"
+        if not path.exists():
+            with get_context("spawn").Pool(1) as pool:
+                pool.apply(write_messages, (path, count))
+        with get_context("spawn").Pool(1) as pool:
+            print(pool.apply(row, (path, count)), flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "--messages", type=int, nargs="*", default=[1_000_000, 2_000_000, 10_000_000]
     )
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--whole", action="store_true", help="classify what is kept, too")
     parser.add_argument("--usage", action="store_true", help="needs the package bpe-openai")
     options = parser.parse_args()
-    print("| messages | one word, CPU | prefilter, CPU | ratio | wall ratio | wall | peak | kept |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as temporary:
-        for count in options.messages:
-            path = (options.folder or Path(temporary)) / f"messages-{count}.parquet"
-            # Each in a process of its own, so that the peak of memory is its own.
-            if not path.exists():
-                with get_context("spawn").Pool(1) as pool:
-                    pool.apply(write_messages, (path, count))
-            with get_context("spawn").Pool(1) as pool:
-                print(pool.apply(measure, (path, count)), flush=True)
+        folder = options.folder or Path(temporary)
+        print_table(PREFILTER, measure, options.messages, folder)
+        if options.whole:
+            print_table(WHOLE, whole, options.messages, folder)
     print("\n| company | items asked about | estimate | by batch | reserved at the most |")
     print("| --- | --- | --- | --- | --- |")
     requests = {name: asked_about(name) for name in ("neobank", "marketplace")}

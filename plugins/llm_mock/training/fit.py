@@ -16,10 +16,13 @@ from dnr_core.model.themes import RELEVANCE, THEMES
 from dnr_llm_mock import features
 from dnr_llm_mock.classifier import THEME_COUNT, Weights
 
-FEATURES = 9_000
-LEAST_TEXTS = 3
+FEATURES = 11_500
+LEAST_GROUPS = 2
+"""Skeletons and writers that must have a feature: what one alone says is no sign for the others."""
+LARGEST = 63
+"""Weights are whole numbers up to this: coarser ones than a byte holds leave room for more of them."""
 THEME_C = 2.0
-RELEVANCE_C = 10.0
+RELEVANCE_C = 6.0
 ROUGH, FINE = 1e-2, 1e-3
 # Tolerances of the fit that chooses the features, and of the one that weighs them.
 
@@ -47,14 +50,16 @@ class Encoded:
     numbers: np.ndarray
 
 
-def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
-    """Encode texts; without `numbers`, over all features that are in enough of them."""
-    counted = [numbers_of(text) for text in texts]
-    if numbers is None:
-        frequency: Counter[int] = Counter()
-        for counts, _ in counted:
-            frequency.update(counts.keys())
-        numbers = np.array(sorted(n for n, c in frequency.items() if c >= LEAST_TEXTS), np.uint32)
+def encode(examples: Sequence[Example]) -> Encoded:
+    """Encode examples over all features that enough groups have."""
+    counted = [numbers_of(example.text) for example in examples]
+    having: dict[int, set[str]] = {}
+    for example, (counts, _) in zip(examples, counted, strict=True):
+        for feature in counts:
+            having.setdefault(feature, set()).add(example.group)
+    numbers = np.array(
+        sorted(n for n, groups in having.items() if len(groups) >= LEAST_GROUPS), np.uint32
+    )
     place = {int(n): i for i, n in enumerate(numbers)}
     rows, columns, values = [], [], []
     for row, (counts, parts) in enumerate(counted):
@@ -65,7 +70,7 @@ def encode(texts: Sequence[str], numbers: np.ndarray | None = None) -> Encoded:
                 rows.append(row)
                 columns.append(column)
                 values.append(count / divisor)
-    shape = (len(texts), len(numbers))
+    shape = (len(examples), len(numbers))
     return Encoded(csr_matrix((values, (rows, columns)), shape=shape), numbers)
 
 
@@ -106,7 +111,7 @@ def _heads(
 
 def fit(examples: Sequence[Example]) -> Weights:
     """Weights for the examples, not yet calibrated."""
-    full = encode([e.text for e in examples])
+    full = encode(examples)
     theme, relevance = _heads(full, examples, ROUGH)
     spread = np.sqrt(np.asarray(full.matrix.multiply(full.matrix).mean(axis=0)).ravel())
     size = np.maximum(
@@ -118,9 +123,11 @@ def fit(examples: Sequence[Example]) -> Weights:
     theme, relevance = _heads(kept, examples, FINE)
     weights = np.vstack([theme.coef_, relevance.coef_])
     # One step a head, so that classes of a head stay comparable.
-    steps = [float(np.quantile(np.abs(h.coef_), 0.9995)) / 127 for h in (theme, relevance)]
+    steps = [float(np.quantile(np.abs(h.coef_), 0.9995)) / LARGEST for h in (theme, relevance)]
     by_class = [steps[0]] * THEME_COUNT + [steps[1]] * len(RELEVANCE)
-    whole = np.clip(np.rint(weights / np.array(by_class)[:, None]), -127, 127).astype(np.int8)
+    whole = np.clip(np.rint(weights / np.array(by_class)[:, None]), -LARGEST, LARGEST).astype(
+        np.int8
+    )
     return Weights(
         numbers=kept.numbers,
         rows=np.ascontiguousarray(whole.T),

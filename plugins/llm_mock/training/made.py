@@ -5,15 +5,15 @@ None of these companies is a shipped archetype: the words of an archetype must n
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from attrs import frozen
 
 from dnr_llm_mock import skeletons
-from dnr_llm_mock.writer import pool, skeleton_file, write
+from dnr_llm_mock.writer import write_from
 
 ROLES = ("exec", "data_eng", "analytics_eng", "bi", "pm", "finance", "other")
 COMPANIES: tuple[dict[str, Any], ...] = (
@@ -122,6 +122,22 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
     without them a fit would learn that what is short is a question.
     """
     draw = random.Random(seed)  # noqa: S311
+    for theme, relevance, skeleton in _of_split(split):
+        asked = per_skeleton * (ORDINARY_TIMES if split == "train" and theme is None else 1)
+        kinds = ["nlq"] * asked if skeleton.is_question else []
+        kinds = kinds or ["slack_thread"] * (per_skeleton - per_skeleton // 4)
+        kinds += ["email"] * (0 if skeleton.is_question else per_skeleton // 4)
+        for kind in kinds:
+            brief = _brief(kind, theme, relevance, skeleton.band, short_share, draw)
+            words = random.Random(draw.getrandbits(48)).random  # noqa: S311
+            words()  # by this number a writer that is given no skeleton would choose one
+            answer = write_from(brief, skeleton, words)
+            text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))
+            yield Made(text, theme or "none", relevance, skeleton.name, split, skeleton.band, kind)
+
+
+def _of_split(split: str) -> Iterator[tuple[str | None, str, skeletons.Skeleton]]:
+    """Theme, relevance and skeleton: those that companies are written from, then those for the fit."""
     groups: list[tuple[str, str | None, str]] = [
         (file, theme, "positive") for theme, file in skeletons.THEME_FILES.items()
     ]
@@ -131,28 +147,10 @@ def made(split: str, per_skeleton: int, seed: int, *, short_share: float = 0.0) 
     ]
     for file, theme, relevance in groups:
         for skeleton in skeletons.load(file):
-            if skeleton.split != split:
-                continue
-            asked = per_skeleton * (ORDINARY_TIMES if split == "train" and theme is None else 1)
-            kinds = ["nlq"] * asked if skeleton.is_question else []
-            kinds = kinds or ["slack_thread"] * (per_skeleton - per_skeleton // 4)
-            kinds += ["email"] * (0 if skeleton.is_question else per_skeleton // 4)
-            for kind in kinds:
-                brief = _brief(kind, theme, relevance, skeleton.band, short_share, draw)
-                answer = _written(brief, skeleton.name, draw)
-                text = packed(answer, brief["speakers"], kind, draw.randint(0, 1))
-                yield Made(
-                    text, theme or "none", relevance, skeleton.name, split, skeleton.band, kind
-                )
-
-
-def _written(brief: dict[str, Any], skeleton: str, draw: random.Random) -> dict[str, Any]:
-    """An answer that uses this skeleton: its place among those that suit is the brief's variant."""
-    questions = brief["kind"] == "nlq"
-    file = skeleton_file(
-        brief["theme"],
-        None if questions else brief["relevance"],
-    )
-    names = [s.name for s in pool(file, brief["band"], questions=questions)]
-    variant = names.index(skeleton)
-    return write(json.dumps({**brief, "variant": variant, "seed": draw.getrandbits(48)}))
+            if skeleton.split == split:
+                yield theme, relevance, skeleton
+    for file, _, relevance in groups[-2:]:
+        text = (Path(__file__).parent / file).read_text(encoding="utf-8")
+        for skeleton in skeletons.parse(text, file):
+            if skeleton.split == split:
+                yield None, relevance, skeleton

@@ -266,6 +266,12 @@ def main() -> None:
     (PACKAGE / "weights.bin").write_bytes(data)
     model = Model(unpacked(data))
 
+    made_held = [(e, scores) for e, scores in held if e.weight != GOLDEN_WEIGHT]
+    said = model.decide(np.array([scores for _, scores in made_held]))
+    held_out = [
+        Scored(e.theme, e.relevance, answer, kind="nlq" if e.is_question else "")
+        for (e, _), answer in zip(made_held, said, strict=True)
+    ]
     golden_held = [(e.text, scores) for e, scores in held if e.weight == GOLDEN_WEIGHT]
     answers = model.decide(np.array([scores for _, scores in golden_held]))
     judged = dict(zip([text for text, _ in golden_held], answers, strict=True))
@@ -294,6 +300,10 @@ def main() -> None:
             },
         },
         "unseen_skeletons": made_scores,
+        "held_out_skeletons": {
+            **summary(held_out),
+            "skeletons": len({e.group for e, _ in made_held}),
+        },
         "weights": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()},
     }
     text = json.dumps(scores, indent=1) + "\n"

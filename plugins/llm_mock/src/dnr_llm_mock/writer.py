@@ -42,9 +42,12 @@ def write(item: str) -> dict[str, Any]:
     brief = _brief(item)
     # Words are chosen, not secrets.
     generator = random_module.Random(int(brief.get("seed") or 0))  # noqa: S311
-    random = generator.random
+    return write_from(brief, _chosen(brief, generator.random), generator.random)
+
+
+def write_from(brief: Mapping[str, Any], skeleton: Skeleton, random: Random) -> dict[str, Any]:
+    """The answer to a brief by a given skeleton."""
     kind = brief["kind"]
-    skeleton = _chosen(brief, random)
     fill = Filler(brief, random)
     traits = (brief.get("style") or {}).get("traits") or {}
     subject = sql = None
