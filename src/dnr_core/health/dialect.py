@@ -58,6 +58,7 @@ _to_timestamp = _builtin("to_timestamp", (dt.int64,), dt.timestamp)
 """The same of seconds, on PostgreSQL, for which Ibis has no operation."""
 bit_count = _builtin("bit_count", (dt.int64,), dt.int64)
 """How many bits of a whole number are set."""
+_list_extract = _builtin("list_extract", (dt.Array(dt.int64), dt.int64), dt.int64)
 _strftime = _builtin("strftime", (dt.string, dt.string), dt.string)
 _strftime_of = _builtin("strftime", (dt.string, dt.int64, dt.string), dt.string)
 _substr = _builtin("substr", (dt.timestamp, dt.int64, dt.int64), dt.string)
@@ -171,6 +172,10 @@ class Dialect:
         if self.lacks("date_difference"):
             return self.floor_divide(self.epoch_seconds(date), SECONDS_PER_DAY)
         return date.delta(ibis.date("1970-01-01"), unit="day").cast("int64")
+
+    def list_at(self, values: Any, place: Any) -> Any:
+        """The value of a list at a place, counted from 1, on DuckDB."""
+        return _list_extract(values, place)
 
     def date_of_day(self, day: Any) -> Any:
         """The date that many days after 1970-01-01, on DuckDB."""

@@ -28,7 +28,7 @@ from dnr_core.health.money import (
     unit_of,
 )
 from dnr_core.health.once import once, repeated_keys
-from dnr_core.health.times import Timed, judged_keys, left_join, parent_keys, timed, unbroken
+from dnr_core.health.times import Timed, judged_keys, left_join, meet, parent_keys, timed
 from dnr_core.model.archetype import RevenueStream
 from dnr_core.model.health import NotMeasured
 from dnr_core.model.schema import ForeignKey, Table
@@ -169,15 +169,10 @@ def judge(
     for place, key in enumerate(table.foreign_keys):
         if key not in judged or key.label in base.parents:
             continue
-        wanted = {"since_s": f"since_{place}"} if key.parent_time else {}
+        since = (f"since_{place}", (key.parent_time,)) if key.parent_time else None
+        wanted = {"since_s": since} if since else {}
         known = parent_keys(warehouse, key, (), clock)
-        ends = None if wanted else unbroken(warehouse, key, known, source)
-        if ends:
-            own_key = rows[f"own_{key.columns[0]}"]
-            there = own_key.notnull() & own_key.between(*ends)
-            rows = rows.mutate(**{f"parent_{place}": there})
-            continue
-        rows = left_join(rows, known, place, tuple(f"own_{c}" for c in key.columns), wanted)
+        rows = meet(warehouse, key, known, rows, place, wanted)
     for place, stream in enumerate(linked, start=len(own)):
         shares, units = _shares(warehouse, table, stream)
         names = tuple(f"link_{c}" for c in stream.keyed_by)

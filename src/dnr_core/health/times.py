@@ -5,6 +5,7 @@ Also the joins: distinct keys of a parent, and which foreign keys can be judged 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -26,6 +27,8 @@ from dnr_core.model.schema import ForeignKey, Table
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+MOST_LISTED: Final = 4_000_000
+"""Parents up to so many have their times in a list, which is one value in memory."""
 FIRST_DAY: Final = PLAUSIBLE_FROM // SECONDS_PER_DAY
 LAST_DAY: Final = PLAUSIBLE_TO // SECONDS_PER_DAY
 
@@ -120,7 +123,7 @@ def parent_keys(
 
 
 def unbroken(
-    warehouse: Warehouse, key: ForeignKey, known: ir.Table, source: ir.Table
+    warehouse: Warehouse, key: ForeignKey, known: ir.Table, rows: ir.Table
 ) -> tuple[int, int] | None:
     """Return the first and last of a parent's keys where it has every whole number between them.
 
@@ -129,7 +132,7 @@ def unbroken(
     """
     if not warehouse.keeps or len(key.columns) > 1:
         return None
-    kinds = (known.p_0.type(), source[key.columns[0]].type())
+    kinds = (known.p_0.type(), rows[f"own_{key.columns[0]}"].type())
     if not all(kind.is_integer() for kind in kinds):
         return None
 
@@ -139,6 +142,36 @@ def unbroken(
         return (int(low), int(high)) if n and int(n) == int(high) - int(low) + 1 else None
 
     return warehouse.remember(f"unbroken:{key.to}:{key.to_columns}", ends)
+
+
+def meet(
+    warehouse: Warehouse,
+    key: ForeignKey,
+    known: ir.Table,
+    rows: ir.Table,
+    place: int,
+    wanted: Mapping[str, tuple[str, tuple[str, ...]]],
+) -> ir.Table:
+    """Give rows `parent_{place}`, and those of the parent's times that are wanted.
+
+    `wanted` says under which name, and of which columns of the parent, each time of `known` is.
+    Where its keys have no gap, by looking at the ends and into a list of the times; by a join else.
+    """
+    own = tuple(f"own_{c}" for c in key.columns)
+    ends = unbroken(warehouse, key, known, rows)
+    # Lists are looked into on DuckDB, which is also where bits are counted.
+    listed = not warehouse.dialect.lacks("bit_sets") and ends and ends[1] - ends[0] < MOST_LISTED
+    if ends is None or (wanted and not listed):
+        return left_join(rows, known, place, own, {name: new for name, (new, _) in wanted.items()})
+    column, (low, high) = rows[own[0]], ends
+    there = column.notnull() & column.between(low, high)
+    found: dict[str, Any] = {f"parent_{place}": there}
+    for name, (new, columns) in wanted.items():
+        times = known.agg(times=known[name].collect(order_by=known.p_0, include_null=True))
+        times = warehouse.scratch(f"listed:{key.to}:{key.to_columns}:{columns}", times)
+        at = warehouse.dialect.list_at(times.times.as_scalar(), column.cast("int64") - (low - 1))
+        found[new] = ibis.ifelse(there, at, ibis.null("int64"))
+    return rows.mutate(**found)
 
 
 def left_join(
@@ -258,13 +291,12 @@ def _through(
     warehouse: Warehouse, table: Table, key: ForeignKey, clock: LocalClock, rows: ir.Table
 ) -> ir.Table:
     place = table.foreign_keys.index(key)
-    wanted = {"happened_s": "happened_s"}
-    wanted |= {"since_s": f"since_{place}"} if key.parent_time else {}
     events = table.event_time.columns if table.event_time else ()
+    wanted = {"happened_s": ("happened_s", events)}
+    if key.parent_time:
+        wanted["since_s"] = (f"since_{place}", (key.parent_time,))
     known = parent_keys(warehouse, key, events, clock)
-    rows = left_join(
-        rows.drop("event_s"), known, place, tuple(f"own_{c}" for c in key.columns), wanted
-    )
+    rows = meet(warehouse, key, known, rows.drop("event_s"), place, wanted)
     happened = rows.happened_s
     if not clock.is_plain(key.to, events):
         happened = sound(happened)
