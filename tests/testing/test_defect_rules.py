@@ -27,6 +27,7 @@ from dnr_core.model import (
 from dnr_core.plugins import load_plugins
 from dnr_core.testing import check_defect_kind, check_profile, rules_for
 from dnr_core.testing.bench import CHANNELS
+from dnr_core.testing.examine import examination
 from dnr_core.testing.workshop import Workshop
 
 
@@ -111,6 +112,23 @@ def test_a_bad_kind_breaks_its_rule_and_no_other(
 def test_a_good_kind_keeps_every_rule(broken: Callable[..., set[str]]) -> None:
     """A sound kind breaks none, found by its query or not."""
     assert broken("defect_kind", MOTH) == set()
+
+
+def hoarding(task: DefectTask) -> DefectOutcome:
+    task.shared.setdefault("moths", task.chunk)
+    text = f"hole {task.shared['moths']}"
+    values = pa.array([text] * len(task.rows), pa.string())
+    return DefectOutcome([CellChange("channel", task.rows, values, "hole")])
+
+
+def test_a_kind_that_depends_on_the_order_of_chunks_is_found(
+    workshop: Workshop,
+) -> None:
+    """What it keeps for other chunks must not depend on which one came first."""
+    with Workshop(workshop.catalogue, scale=0.03, examples=1) as larger:
+        trial = examination("defect_kind", evolve(MOTH, apply=hoarding), larger)
+        assert trial.outcome("DEF005").status == "broken"
+        assert examination("defect_kind", MOTH, larger).outcome("DEF005").status == "held"
 
 
 def test_a_kind_without_a_query_is_held_against_its_ledger(

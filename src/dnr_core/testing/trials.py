@@ -31,7 +31,7 @@ from dnr_core.testing.bench import BENCH
 from dnr_core.testing.rule import NotTriedError
 from dnr_core.testing.workshop import Workshop
 from dnr_core.warehouse import Plan, make_plan
-from dnr_core.warehouse.apply import Finished, corrupt_chunk
+from dnr_core.warehouse.apply import corrupt_chunk
 from dnr_core.warehouse.chunks import clean_chunk
 from dnr_core.warehouse.incidents import can_break
 from dnr_core.warehouse.mix import broken_columns
@@ -152,8 +152,11 @@ class KindTrial:
         )
         return DefectProfile("kit_one", "One kind", rates=rates, lag=lag)
 
-    def run(self) -> list[Step]:
+    def run(self, *, backwards: bool = False) -> list[Step]:
         """Let it break a small company chunk by chunk, and return each of its calls.
+
+        Args:
+            backwards: take the chunks last one first; the calls are returned in the usual order.
 
         Raises:
             PluginError: it breaks the contract.
@@ -176,14 +179,15 @@ class KindTrial:
             catalogue,
             scale=self.workshop.scale_for(self.company),
         )
-        self.finished = [
-            corrupt_chunk(plan, chunk, clean_chunk(plan, family, chunk))
-            for family in plan.synthesis.families
-            for chunk in range(plan.chunks[family.name])
+        chunks = [
+            (f, chunk) for f in plan.synthesis.families for chunk in range(plan.chunks[f.name])
         ]
-        return steps
-
-    finished: list[dict[str, Finished]] = field(factory=list, init=False)
+        calls: list[list[Step]] = []
+        for family, chunk in reversed(chunks) if backwards else chunks:
+            corrupt_chunk(plan, chunk, clean_chunk(plan, family, chunk))
+            calls.append(steps[:])
+            steps.clear()
+        return [step for part in (reversed(calls) if backwards else calls) for step in part]
 
     @cached_property
     def steps(self) -> list[Step]:

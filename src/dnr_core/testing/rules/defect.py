@@ -142,9 +142,9 @@ def keeps_to_its_rows(trial: KindTrial) -> Iterator[Problem]:
     after="DEF004",
 )
 def is_pure(trial: KindTrial) -> Iterator[Problem]:
-    """The same tasks again give the same outcome, and leave what they were given as it was."""
+    """The same tasks, last chunk first, give the same outcome and leave what they got as it was."""
     first = trial.steps
-    again = trial.run()
+    again = trial.run(backwards=True)
     where = f"defect kind {trial.subject.name} on {trial.company.name}"
     if len(first) != len(again):
         yield Problem(where, f"it was called {len(first)} times, then {len(again)} times")
