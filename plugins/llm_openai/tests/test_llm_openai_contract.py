@@ -3,9 +3,8 @@
 import json
 from typing import Any
 
-from dnr_llm_openai.plugin import dnr_llm_providers
-
 from dnr_core.testing import ProviderContract, check_provider
+from dnr_llm_openai.plugin import dnr_llm_providers
 
 (SPEC,) = dnr_llm_providers()
 
