@@ -14,7 +14,7 @@ from attrs import frozen
 
 from dnr_core.model.themes import RELEVANCE
 
-NEARLY = 0.005
+NEARLY = 0.01
 STEPS = tuple(round(step * 0.1, 1) for step in range(-12, 13))
 
 
