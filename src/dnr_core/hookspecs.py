@@ -19,7 +19,8 @@ Each hook takes nothing and returns objects. It computes nothing, opens nothing 
 package, draws nothing at random and imports nothing heavy: behaviour is in the objects, which may
 name it by dotted path (`"dnr_airline.synthesis:SYNTHESIS"`). The name of an object is unique in its
 kind over all plugins: two that claim one name are both reported, and neither is used. A hook that
-raises is reported with its distribution, and everything else goes on."""
+raises is reported with its distribution, and everything else goes on.
+"""
 
 from __future__ import annotations
 
