@@ -145,9 +145,15 @@ class Warehouse:
         Raises:
             WarehouseError: the backend refused or the connection was lost.
         """
-        try:
+        with self._faults():
             return fetch(self.connection, expression)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:
+            # Each backend has exceptions of its own; nothing of them is lost.
             raise self.fault(error) from error
 
     def columns(self, expression: Any) -> tuple[npt.NDArray[np.int64], ...]:
@@ -156,10 +162,8 @@ class Warehouse:
         Raises:
             WarehouseError: as for `rows`.
         """
-        try:
+        with self._faults():
             return fetch_columns(self.connection, expression)
-        except Exception as error:
-            raise self.fault(error) from error
 
     def dicts(self, expression: Any) -> list[dict[str, Any]]:
         """Run an Ibis expression and return its rows by column name."""
@@ -186,10 +190,8 @@ class Warehouse:
             return expression
         if key not in self._scratch:
             name = f"dnr_scratch_{len(self._scratch)}"
-            try:
+            with self._faults():
                 self._scratch[key] = keep(self.connection, name, expression)
-            except Exception as error:
-                raise self.fault(error) from error
         return self._scratch[key]
 
     @property
@@ -251,10 +253,8 @@ class Warehouse:
             )
 
     def _names(self) -> list[str]:
-        try:
+        with self._faults():
             return listed_tables(self._opened)
-        except Exception as error:
-            raise self.fault(error) from error
 
     def _physical(self, table: Table) -> ir.Table | None:
         *path, name = table.physical_name or (table.name,)
