@@ -50,14 +50,13 @@ def piece_path(family: str, part: int) -> str:
 def piece_file(path: Path) -> Iterator[pa.RecordBatchWriter]:
     """Write a piece of the ledger, whole or not at all.
 
-    Pieces are read once, to be joined, so they are Arrow files: encoding them as Parquet twice
-    would take longer than making them.
+    Pieces are read once, to be joined, so they are plain Arrow files: encoding them as Parquet
+    twice, or packing them, would take longer than making them.
     """
-    options = pa.ipc.IpcWriteOptions(compression="lz4")
     with (
         whole_file(path) as handle,
         # Not the file format, in which all batches have the same dictionaries.
-        pa.ipc.new_stream(handle, LEDGER_SCHEMA, options=options) as writer,
+        pa.ipc.new_stream(handle, LEDGER_SCHEMA) as writer,
     ):
         yield writer
 
