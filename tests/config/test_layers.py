@@ -98,6 +98,12 @@ def test_an_unknown_key_suggests_the_nearest(tmp_path: Path) -> None:
     assert caught.value.hint == "did you mean 'DNR_WAREHOUSE_SCALE'?"
 
 
+def test_what_comes_from_a_flag_is_said_to() -> None:
+    """A value refused from the command line names its layer, as those of files name their file."""
+    with pytest.raises(ConfigError, match=r"warehouse\.months \(flag\) is 0"):
+        load_settings(environ={}, flags={"warehouse.months": 0})
+
+
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00bad", b"a: 1\n" * 300_000])
 def test_a_file_that_is_no_settings_file_is_refused(content: bytes, tmp_path: Path) -> None:
     """Bytes that are no UTF-8, and a file far too large, end in a message."""

@@ -134,8 +134,8 @@ def load_settings(
     layers.append((_from_flags(flags or {}, leaves), "flag"))
     for layer, title in layers:
         for path, (value, where) in layer.items():
-            values[path] = structured(value, leaves[path], f"{path} ({title} {where})")
             origins[path] = Origin(title, where)
+            values[path] = structured(value, leaves[path], f"{path} ({origins[path]})")
     settings = _build(Settings, values, "")
     guardrails = {
         path: _build(cls, values, f"report.{path}.") for _, path, cls in _extensions(catalogue)
