@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from dnr_core import import_comms, read_comms
 from dnr_core.model import RELEVANCE, THEMES, ManyProvider, Request
-from dnr_llm_mock import classifier, entities, features, golden
+from dnr_llm_mock import classifier, column, entities, features, golden
 from dnr_llm_mock.golden.__main__ import write as export_golden
 from dnr_llm_mock.plugin import dnr_llm_providers
 from dnr_llm_mock.provider import make
@@ -228,13 +228,38 @@ def test_ascii_and_other_text_are_read_alike() -> None:
 
 
 GOLDEN = [item.text for item in golden.items()]
+LETTERS = st.text(alphabet="abZé\u0130\u017f\u0301日٣²_0 \n?%$\u2019😀\ud800\xff", max_size=60)
+
+
+@pytest.mark.parametrize("slot_bits", [1, 17])
+@given(
+    texts=st.lists(st.one_of(LETTERS, st.text(max_size=60), st.sampled_from(GOLDEN)), max_size=9)
+)
+def test_texts_side_by_side_have_the_words_of_each(slot_bits: int, texts: list[str]) -> None:
+    """The column of many texts, also where all words share two slots: no word is another's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column, "_SLOT_BITS", slot_bits)
+        patch.setattr(column, "_SHIFT", np.uint64(64 - slot_bits))
+        names = {column.EDGE_NUMBER: features.EDGE}
+        numbering = column.Numbering(lambda word, number: names.update({number: word}))
+        # Twice, because the second time finds what the first has learnt.
+        for _ in range(2):
+            found = numbering.column(texts)
+            said = [names[number] for number in found.numbers.tolist()]
+            wanted = [word for text in texts for word in (features.EDGE, *features.words(text))]
+            assert said == [*wanted, features.EDGE]
+    different, starts = found.different()
+    parts = np.split(different, starts[1:]) if texts else []
+    for text, part in zip(texts, parts, strict=True):
+        assert {names[n] for n in part.tolist()} == {features.EDGE, *features.words(text)}
+        assert len(set(part.tolist())) == len(part)
 
 
 def test_forgetting_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounded memory: with the words always forgotten, the answers are the same."""
     found = classifier.classify(GOLDEN[:60])
     monkeypatch.setattr(classifier, "KEPT_WORDS", 0)
-    monkeypatch.setattr(classifier, "PART_ITEMS", 3)
+    monkeypatch.setattr(classifier, "MOST_TEXTS", 3)
     assert classifier.classify(GOLDEN[:60]) == found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Context
 from functools import cache
 from importlib.resources import files
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from dnr_core.model.themes import RELEVANCE, THEMES
 from dnr_llm_mock import features
+from dnr_llm_mock.column import EDGE_NUMBER, MOST_TEXTS, Column, Numbering
 
 WEIGHTS_FILE: Final = "weights.bin"
 MAGIC: Final = b"DNRW"
@@ -28,9 +29,6 @@ CLASSES: Final = (*THEMES, *RELEVANCE)
 THEME_COUNT: Final = len(THEMES)
 KEPT_WORDS: Final = 100_000
 """Words remembered; when there are more, all are forgotten, so memory is bounded."""
-PART_ITEMS: Final = 256
-"""Texts that are scored together."""
-_EDGE_ID: Final = 0
 EXP_STEPS: Final = 1024
 """Powers are taken of whole parts of this."""
 EXP_WHOLES: Final = 32
@@ -119,7 +117,7 @@ class _Known:
     """What is known of each word met so far, as columns; a word is looked up once and kept.
 
     `first` and `second` are the word's places among the beginnings and ends of the lexicon's
-    pairs, 0 where it is none.
+    pairs, 0 where it is none. `before` and `after` are its parts of the number of a pair.
     """
 
     def __init__(self, rows: dict[int, NDArray[np.int32]]) -> None:
@@ -134,39 +132,26 @@ class _Known:
 
     def forget(self) -> None:
         """Know no word but the edge, which comes first."""
-        self.ids = _Ids(self._add)
+        self.words = Numbering(self._add)
         room = 1024
         self.sums = np.zeros((room, len(CLASSES)), np.int32)
         self.concepts = np.zeros(room, np.int64)
-        self.stems = np.zeros(room, np.uint32)
+        self.before = np.zeros(room, np.uint32)
+        self.after = np.zeros(room, np.uint32)
         self.first = np.zeros(room, np.int16)
         self.second = np.zeros(room, np.int16)
-        _ = self.ids[features.EDGE]
+        self._add(features.EDGE, EDGE_NUMBER)
 
     def _add(self, word: str, place: int) -> None:
-        if place == len(self.stems):
-            for name in ("sums", "concepts", "stems", "first", "second"):
+        if place == len(self.before):
+            for name in ("sums", "concepts", "before", "after", "first", "second"):
                 column = getattr(self, name)
                 setattr(self, name, np.concatenate([column, np.zeros_like(column)]))
         self.sums[place] = _summed(self._rows, features.of_word(word))
         self.concepts[place] = features.bits(features.concepts_of(word))
-        self.stems[place] = features.stem_number(word)
+        self.before[place], self.after[place] = features.pair_parts(word)
         self.first[place] = self._firsts.get(word, 0)
         self.second[place] = self._seconds.get(word, 0)
-
-
-class _Ids(dict[str, int]):
-    """Numbers of words from 0 on; a new word gets the next one and is made known by `add`."""
-
-    def __init__(self, add: Callable[[str, int], None]) -> None:
-        super().__init__()
-        self._add = add
-
-    def __missing__(self, word: str) -> int:
-        place = len(self)
-        self._add(word, place)
-        self[word] = place
-        return place
 
 
 def _summed(rows: dict[int, NDArray[np.int32]], numbers: Iterable[int]) -> NDArray[np.int32]:
@@ -191,11 +176,12 @@ class Model:
         at = int(np.searchsorted(weights.numbers, features.SPACE))
         plain = weights.rows[:at].astype(np.int32)
         self._rows = dict(zip(weights.numbers[:at].tolist(), plain, strict=True))
-        self._pairs = weights.numbers[at:] - np.uint32(features.SPACE)
-        self._pair_rows = weights.rows[at:].astype(np.int32)
-        # Most pairs have no weight, which one look into a small table tells.
-        self._has_weight = np.zeros(1 << features.PAIR_BITS, bool)
-        self._has_weight[self._pairs] = True
+        pairs = weights.numbers[at:] - np.uint32(features.SPACE)
+        # Row 0 is that of a pair without weight, as most are.
+        self._pair_rows = np.zeros((len(pairs) + 1, len(CLASSES)), np.int32)
+        self._pair_rows[1:] = weights.rows[at:]
+        self._row_of_pair = np.zeros(1 << features.PAIR_BITS, np.uint16)
+        self._row_of_pair[pairs] = np.arange(1, len(pairs) + 1)
         self._known = _Known(self._rows)
         self._concepts: dict[int, NDArray[np.int32]] = {}
         self._steps = np.array(weights.steps)
@@ -204,57 +190,52 @@ class Model:
     def scores(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Score of each class (columns) for each text (rows), before temperature."""
         parts = [
-            self._part(texts[start : start + PART_ITEMS])
-            for start in range(0, len(texts), PART_ITEMS)
+            self._part(texts[start : start + MOST_TEXTS])
+            for start in range(0, len(texts), MOST_TEXTS)
         ]
         return np.concatenate(parts) if parts else np.zeros((0, len(CLASSES)))
 
     def _part(self, texts: Sequence[str]) -> NDArray[np.float64]:
         known = self._known
-        if len(known.ids) > KEPT_WORDS:
+        if len(known.words) > KEPT_WORDS:
             known.forget()
             self._concepts.clear()
-        look_up = known.ids.__getitem__
-        column: list[int] = []
-        single: list[int] = []
-        starts: list[int] = []
-        single_starts: list[int] = []
-        for text in texts:
-            ids = list(map(look_up, features.words(text)))
-            starts.append(len(column))
-            column.append(_EDGE_ID)
-            column += ids
-            single_starts.append(len(single))
-            # The edge has no features, and no text is without it.
-            single.append(_EDGE_ID)
-            single += set(ids)
-        column.append(_EDGE_ID)
-        every = np.fromiter(column, np.int64, len(column))
-        once = np.fromiter(single, np.int64, len(single))
-        pairs, masks = self._of_pairs(every[:-1], every[1:])
-        totals = np.add.reduceat(known.sums[once], single_starts, axis=0)
-        totals += np.add.reduceat(pairs, starts, axis=0)
-        concepts = np.bitwise_or.reduceat(known.concepts[once], single_starts)
-        concepts |= np.bitwise_or.reduceat(masks, starts)
+        column = known.words.column(texts)
+        once, starts = column.different()
+        totals = np.add.reduceat(known.sums.take(once, axis=0), starts, axis=0)
+        totals += self._of_pairs(column)
+        concepts = np.bitwise_or.reduceat(known.concepts[once], starts)
+        self._add_concepts_of_pairs(concepts, column)
         totals += self._of_concepts(concepts)
-        # As many pairs as words and one more; among the single words stands the edge.
-        counts = np.diff(single_starts, append=len(single)) - 1
-        counts += np.diff(starts, append=len(column) - 1)
+        # As many pairs as words and one more; among the different words stands the edge.
+        counts = np.diff(starts, append=len(once)) - 1 + np.diff(column.edges)
         divisors = np.sqrt(np.maximum(features.LEAST_PARTS, counts).astype(np.float64))
-        return self._intercepts + self._steps * totals / divisors[:, None]
+        found: NDArray[np.float64] = self._intercepts + self._steps * totals / divisors[:, None]
+        return found
 
-    def _of_pairs(
-        self, before: NDArray[np.int64], after: NDArray[np.int64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Weights and concepts of each pair of words."""
+    def _of_pairs(self, column: Column) -> NDArray[np.int64]:
+        """Sum of the weights of the pairs of neighbours in each text."""
+        known, starts = self._known, column.edges[:-1]
+        mixed = known.before[column.numbers[:-1]]
+        mixed += known.after[column.numbers[1:]]
+        rows = self._row_of_pair[mixed >> np.uint32(32 - features.PAIR_BITS)]
+        has_weight = rows != 0
+        # So that each text has one.
+        has_weight[starts] = True
+        weighed = np.flatnonzero(has_weight)
+        weights = self._pair_rows.take(rows[weighed], axis=0)
+        found: NDArray[np.int64] = np.add.reduceat(
+            weights, np.searchsorted(weighed, starts), axis=0
+        )
+        return found
+
+    def _add_concepts_of_pairs(self, concepts: NDArray[np.int64], column: Column) -> None:
         known = self._known
-        mixed = known.stems[before] * np.uint32(features.PAIR_FACTORS[0])
-        mixed += known.stems[after] * np.uint32(features.PAIR_FACTORS[1])
-        pairs = mixed >> np.uint32(32 - features.PAIR_BITS)
-        weighed = np.flatnonzero(self._has_weight[pairs])
-        sums = np.zeros((len(pairs), len(CLASSES)), np.int32)
-        sums[weighed] = self._pair_rows[np.searchsorted(self._pairs, pairs[weighed])]
-        return sums, known.pair_concepts[known.first[before], known.second[after]]
+        first = known.first[column.numbers[:-1]]
+        second = known.second[column.numbers[1:]]
+        both = np.flatnonzero((first != 0) & (second != 0))
+        texts = np.searchsorted(column.edges, both, "right") - 1
+        np.bitwise_or.at(concepts, texts, known.pair_concepts[first[both], second[both]])
 
     def _of_concepts(self, masks: NDArray[np.int64]) -> NDArray[np.int32]:
         """Sum of the features of the concepts that each text has together."""

@@ -154,9 +154,15 @@ def stem_number(word: str) -> int:
     return crc32(word[:STEM_CHARS].encode("utf-8", "surrogatepass"))
 
 
+def pair_parts(word: str) -> tuple[int, int]:
+    """What a word adds to the number of a pair where it is the first, and where the second."""
+    stem = stem_number(word)
+    return stem * PAIR_FACTORS[0] & 0xFFFFFFFF, stem * PAIR_FACTORS[1] & 0xFFFFFFFF
+
+
 def of_pair(first: str, second: str) -> int:
     """The feature of two words that follow one another: multiplied and mixed, in 32 bits."""
-    mixed = stem_number(first) * PAIR_FACTORS[0] + stem_number(second) * PAIR_FACTORS[1]
+    mixed = pair_parts(first)[0] + pair_parts(second)[1]
     return SPACE + ((mixed & 0xFFFFFFFF) >> (32 - PAIR_BITS))
 
 
