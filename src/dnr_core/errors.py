@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, TypeVar
+
+Fault = TypeVar("Fault", bound=BaseException)
 
 
 class DnrError(Exception):
@@ -107,3 +109,21 @@ class BudgetError(ConfigError):
 
 class InternalError(DnrError):
     """A fault of dnr's own."""
+
+
+class TerminatedError(BaseException):
+    """Somebody asked the process to end (SIGTERM). No Exception, as KeyboardInterrupt is none."""
+
+
+def let_through(error: Fault) -> Fault:
+    """Return `error`, unless an end that was asked for hides in it: that one is raised instead.
+
+    DuckDB, asked to stop in the middle of a query, wraps what the signal's handler raised in an
+    error of its own. Whoever goes on after errors of a library calls this first.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt | TerminatedError):
+            raise seen
+        seen = seen.__cause__ or seen.__context__
+    return error

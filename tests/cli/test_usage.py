@@ -231,6 +231,7 @@ def test_an_interrupted_run_says_so_and_goes_on(number: int, code: int, tmp_path
     _, told = child.communicate(timeout=60)
     assert child.returncode == code, told
     assert "Traceback" not in told
+    assert "run the command again" in told
     assert not (tmp_path / "data/neobank/manifest.json").exists()
     assert shell("run-report", "--warehouse", "data/neobank", cwd=tmp_path).returncode == 3
     assert shell(*command[3:], cwd=tmp_path).returncode == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,13 @@ import pytest
 from attrs import evolve
 
 from dnr_core.config import ReportSettings, Settings
-from dnr_core.errors import ConfigError, InputError, UnfinishedError, WarehouseError
+from dnr_core.errors import (
+    ConfigError,
+    InputError,
+    TerminatedError,
+    UnfinishedError,
+    WarehouseError,
+)
 from dnr_core.health import archetype_of, measure, open_warehouse
 from dnr_core.model import Archetype, Column, HealthResult, Schema, Table
 from dnr_core.workspace import Manifest, write_manifest
@@ -354,3 +361,27 @@ def test_duckdb_draws_no_progress_bar_of_its_own(database: Callable[[str], str])
     with open_warehouse(url, archetype) as warehouse:
         setting = "SELECT current_setting('enable_progress_bar')"
         assert warehouse.connection.raw_sql(setting).fetchone() == (False,)
+
+
+def test_a_query_that_is_interrupted_is_no_fault_of_the_warehouse(
+    database: Callable[[str], str],
+) -> None:
+    """SIGTERM in the middle of a query ends the run, in whatever error DuckDB has wrapped it."""
+
+    def end(*_: object) -> None:
+        raise TerminatedError
+
+    before = signal.signal(signal.SIGALRM, end)
+    try:
+        with open_warehouse(database(ORDERS), shop()) as warehouse:
+            orders = warehouse.table("orders")
+            first, *others = (orders.select(**{f"n{i}": orders.id}) for i in range(5))
+            # Sums over 480 to the fifth rows take an hour.
+            rows = first.cross_join(*others)
+            long = (rows.n0 * rows.n1 + rows.n2 * rows.n3 + rows.n4).sum()
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(TerminatedError):
+                warehouse.rows(long.as_table())
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import asdict, frozen
 
 from dnr_core.checks.files import opened
-from dnr_core.errors import DnrError, InputError
+from dnr_core.errors import DnrError, InputError, let_through
 from dnr_core.model import Check, CheckContext, CheckResult, load
 from dnr_core.progress import Progress, Silent
 from dnr_core.warehouse import company_of, recorded_profile
@@ -164,9 +164,10 @@ def _run(check: Check, context: CheckContext) -> list[CheckResult]:
         found: Iterable[CheckResult] = run(context) if callable(run) else ()
         return list(found)
     except DnrError as error:
-        fault = str(error)
+        fault = str(let_through(error))
     except Exception as error:  # noqa: BLE001 - a plugin's check may raise anything; the others go on
-        fault = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        first = str(let_through(error)).splitlines()[:1]
+        fault = f"{type(error).__name__}: {first[0] if first else ''}"
     return [
         CheckResult(
             check.name,

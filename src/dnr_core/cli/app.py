@@ -12,7 +12,7 @@ from typing import Any, Final
 import click
 
 from dnr_core.cli.options import CallOptions, GlobalOptions
-from dnr_core.errors import DnrError
+from dnr_core.errors import DnrError, TerminatedError, let_through
 
 COMMANDS: Final[dict[str, str]] = {
     "quickstart": "Make both companies and their reports, with no key and no network.",
@@ -128,17 +128,18 @@ def run(arguments: list[str] | None = None) -> int:
     debug = "--debug" in options
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        outcome = root.main(arguments, prog_name="dnr", standalone_mode=False)
+        outcome = _outcome(arguments)
     except click.exceptions.Exit as error:
         return int(error.exit_code)
     except click.ClickException as error:
         error.show()
         return 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo(
-            "dnr: interrupted; what was finished is kept, run the command again to go on", err=True
-        )
+        click.echo(f"dnr: interrupted; {_KEPT}", err=True)
         return 130
+    except TerminatedError:
+        click.echo(f"dnr: terminated; {_KEPT}", err=True)
+        return 143
     except DnrError as error:
         if debug:
             raise
@@ -163,9 +164,21 @@ def run(arguments: list[str] | None = None) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
+def _outcome(arguments: list[str] | None) -> Any:
+    try:
+        return root.main(arguments, prog_name="dnr", standalone_mode=False)
+    except Exception as error:
+        let_through(error)
+        raise
+
+
+_KEPT: Final = "what was finished is kept, run the command again to go on"
+
+
 def _terminated(_signal: int, _frame: object) -> None:
-    # As an exception, so that locks are released and temporary files removed.
-    raise SystemExit(143)
+    # As an exception, so that locks are released and temporary files removed. No SystemExit: that
+    # of a plugin is a fault of the plugin, and the run goes on without it.
+    raise TerminatedError
 
 
 def _first_line(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
-from dnr_core.errors import InputError, WarehouseError
+from dnr_core.errors import InputError, WarehouseError, let_through
 from dnr_core.health.dialect import Dialect, fetch, fetch_columns
 from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Location, Opened, masked, open_location
@@ -154,7 +154,7 @@ class Warehouse:
             yield
         except Exception as error:
             # Each backend has exceptions of its own; nothing of them is lost.
-            raise self.fault(error) from error
+            raise self.fault(let_through(error)) from error
 
     def columns(self, expression: Any) -> tuple[npt.NDArray[np.int64], ...]:
         """Run an Ibis expression of whole numbers, none null, and return its columns.
@@ -263,6 +263,7 @@ class Warehouse:
                 return self.connection.table(name)
             return self.connection.table(name, database=tuple(path) if len(path) > 1 else path[0])
         except Exception as error:  # noqa: BLE001 - each backend has its own "no such table"
+            let_through(error)
             known = self._names()
             if name in known:
                 self.absent[table.name] = (
@@ -282,7 +283,7 @@ class Warehouse:
         try:
             fetch(self.connection, table.limit(0))
         except Exception as error:  # noqa: BLE001 - each backend has its own
-            return (str(error).strip() or type(error).__name__).splitlines()[0]
+            return (str(let_through(error)).strip() or type(error).__name__).splitlines()[0]
         return ""
 
     def _column_faults(self, table: Table, physical: ir.Table) -> list[str]:

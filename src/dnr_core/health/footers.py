@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from dnr_core.errors import let_through
 from dnr_core.health.connect import Warehouse
 from dnr_core.model.schema import Table
 
@@ -67,7 +68,8 @@ def noted_ends(
     sql = _ENDS.format(paths=_quoted(paths), names=_quoted(columns), whole=_quoted(whole or [""]))
     try:
         found = warehouse.connection.con.execute(sql).fetchall()
-    except Exception:  # noqa: BLE001 - an older DuckDB tells less of footers
+    except Exception as error:  # noqa: BLE001 - an older DuckDB tells less of footers
+        let_through(error)
         return None
     noted = {name: Ends(low, high, int(rows)) for name, low, high, rows, enough in found if enough}
     return {name: noted[name] for name in columns} if set(noted) == set(columns) else None

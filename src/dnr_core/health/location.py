@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import ibis
 from attrs import frozen
 
-from dnr_core.errors import DnrError, WarehouseError
+from dnr_core.errors import DnrError, WarehouseError, let_through
 from dnr_core.health.dialect import Dialect
 from dnr_core.health.folder import (
     DUCKDB_SESSION,
@@ -107,7 +107,7 @@ def _open_duckdb(path: Path) -> Opened:
     try:
         connection = ibis.duckdb.connect(path, read_only=True, **duckdb_settings())
     except Exception as error:  # noqa: BLE001 - DuckDB raises its own, without a common base here
-        message = str(error).splitlines()[0]
+        message = str(let_through(error)).splitlines()[0]
         if "different configuration" in message:
             raise WarehouseError(
                 f"cannot open {path}: this program has it open already, with other settings",
@@ -174,7 +174,7 @@ def _open_url(url: str, *, made: bool) -> Opened:
     try:
         connection = ibis.connect(url)
     except Exception as error:  # noqa: BLE001 - any backend may raise anything of its own
-        raise _unreachable(url, error) from None
+        raise _unreachable(url, let_through(error)) from None
     return Opened(
         connection, Dialect(connection.name), masked(url), close=_closing(connection.disconnect)
     )
@@ -210,7 +210,7 @@ def _open_spark(url: str, master: str | None, database: str) -> Opened:
     except ImportError:
         raise _not_installed("pyspark") from None
     except Exception as error:  # noqa: BLE001 - py4j's errors, and those of Java below it
-        raise _unreachable(url, error) from None
+        raise _unreachable(url, let_through(error)) from None
     close = _closing(lambda: stop_spark(connection))
     dialect = Dialect("pyspark", keeps_scratch=True)
     return Opened(connection, dialect, masked(url), close=close)
@@ -285,7 +285,7 @@ def _open_postgres(url: str) -> Opened:
             hint="pip install 'dnr-core[postgres]'",
         ) from None
     except Exception as error:  # noqa: BLE001 - psycopg's errors, and those of its libraries
-        raise _unreachable(url, error) from None
+        raise _unreachable(url, let_through(error)) from None
     close = _closing(connection.disconnect)
     return Opened(connection, Dialect("postgres"), masked(url), close=close)
 
