@@ -12,6 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from dnr_core.config import Settings
+from dnr_core.evaluation.runs import Job, run_jobs
+from dnr_core.plugins import load_plugins
+
 SCRIPT = """
 import os, sys, time
 from pathlib import Path
@@ -103,3 +107,18 @@ def test_a_worker_that_is_lost_is_told(tmp_path: Path) -> None:
     )
     assert "a worker process ended before its company was done" in told.stdout
     assert "fewer --workers" in told.stdout
+
+
+def in_order(job: Job, *_: object) -> dict[str, object]:
+    """An outcome whose keys are in no alphabet's order."""
+    return {"report": job.name, "baseline": (1, 2)}
+
+
+def test_an_outcome_is_the_same_whichever_run_had_it(tmp_path: Path) -> None:
+    """What a run finds done is, to the order of its keys, what it would have done itself."""
+    catalogue = load_plugins(discover=False)
+    first, second = (
+        run_jobs([Job("one", {})], in_order, Settings(), catalogue, tmp_path) for _ in range(2)
+    )
+    assert repr(first) == repr(second)
+    assert list(first[0]) == ["report", "baseline"]

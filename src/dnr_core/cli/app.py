@@ -149,10 +149,10 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader of our output went away (`dnr plugins | head`), which is no fault of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except MemoryError:
-        click.echo("dnr: not enough memory; try a smaller --scale or fewer --workers", err=True)
-        return 3
     except Exception as error:
+        if _is_for_want_of_memory(error):
+            click.echo("dnr: not enough memory; try a smaller --scale or fewer --workers", err=True)
+            return 3
         # Whatever is left is a fault of ours; people get one line, and --debug the rest.
         if debug:
             raise
@@ -162,6 +162,12 @@ def run(arguments: list[str] | None = None) -> int:
         )
         return 4
     return outcome if isinstance(outcome, int) else 0
+
+
+def _is_for_want_of_memory(error: Exception) -> bool:
+    # DuckDB has an exception of its own; where it is not imported, it has raised none.
+    own = getattr(sys.modules.get("duckdb"), "OutOfMemoryException", MemoryError)
+    return isinstance(error, MemoryError | own)
 
 
 def _outcome(arguments: list[str] | None) -> Any:

@@ -28,7 +28,7 @@ from dnr_core.errors import ConfigError, UnfinishedError
 from dnr_core.plugins import BUILTIN, load_plugins
 from dnr_core.progress import Progress, Silent
 from dnr_core.warehouse import generate_warehouse
-from dnr_core.workspace import held, write_json
+from dnr_core.workspace import held, write_text
 
 OUTCOMES: Final = "outcomes"
 COMPANIES: Final = "companies"
@@ -170,8 +170,10 @@ def run_jobs(
         progress.advance(task, len(outcomes))
         left = [job for job in jobs if job.name not in outcomes]
         for name, outcome in _done(left, work, settings, catalogue, folder, workers):
-            write_json(folder / OUTCOMES / f"{name}.json", {"of": marks[name], "outcome": outcome})
-            outcomes[name] = outcome
+            # Keys in their order, and read back: an outcome is the same whichever run had it.
+            text = json.dumps({"of": marks[name], "outcome": outcome}, allow_nan=False)
+            write_text(folder / OUTCOMES / f"{name}.json", text + "\n")
+            outcomes[name] = json.loads(text)["outcome"]
             progress.advance(task)
         progress.done(task)
     return [outcomes[job.name] for job in jobs]
