@@ -13,7 +13,7 @@ from dnr_core.health.connect import Warehouse
 from dnr_core.health.local_time import LocalClock
 from dnr_core.health.marks import BITS, PART_BITS, Frame, Layout
 from dnr_core.health.marks import frame as prepare_frame
-from dnr_core.health.once import LATEST, repeated_keys, rows_of, smallest
+from dnr_core.health.once import LATEST, repeated_keys, repeated_rows, smallest
 from dnr_core.model.health import Metric
 from dnr_core.model.schema import Table
 
@@ -259,7 +259,7 @@ def _copied_rows(warehouse: Warehouse, frame: Frame, clock: LocalClock, late_min
     if keys is None:
         return None
     # Only these rows go through the joins a second time.
-    source = rows_of(warehouse, frame.table, keys)
+    source = repeated_rows(warehouse, frame.table, keys)
     rows = prepare_frame(warehouse, frame.table, clock, late_minutes, source=source).rows
     columns: dict[str, Any] = {c: rows[c] for c in frame.key_columns}
     columns |= {c: rows[c].coalesce(0) for c in frame.ordering}

@@ -55,15 +55,19 @@ def repeated_keys(warehouse: Warehouse, table: Table) -> ir.Table | None:
     return keys if there else None
 
 
-def rows_of(warehouse: Warehouse, table: Table, keys: ir.Table) -> ir.Table:
-    """Return the table's rows whose business key is among `keys` (columns `key_0` ...)."""
+def repeated_rows(warehouse: Warehouse, table: Table, keys: ir.Table) -> ir.Table:
+    """Return the table's rows whose business key is among `keys`, those of `repeated_keys`.
+
+    Few rows, of which all columns are read: kept at hand, because they are asked for again.
+    """
     source = warehouse.table(table.name)
     wanted = keys.select(**{f"r_{c}": keys[c] for c in keys.columns})
     match = [
         source[column] == wanted[f"r_key_{place}"]
         for place, column in enumerate(table.business_key)
     ]
-    return source.inner_join(wanted, match).select(*source.columns)
+    rows = source.inner_join(wanted, match).select(*source.columns)
+    return warehouse.scratch(f"repeated rows:{table.name}", rows)
 
 
 def _count(warehouse: Warehouse, rows: ir.Table) -> int:
@@ -101,7 +105,7 @@ def once(warehouse: Warehouse, table: Table) -> ir.Table:
     ]
     joined = source.left_join(keys, match)
     single = joined.filter(joined.r_copies.isnull()).select(*source.columns)
-    copies = rows_of(warehouse, table, found)
+    copies = repeated_rows(warehouse, table, found)
     if table.loaded_at:
         names = list(table.business_key)
         first = copies.group_by(names).agg(first_load=copies[table.loaded_at].min())

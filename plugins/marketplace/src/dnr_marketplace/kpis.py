@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Any, Final
 
 import ibis
@@ -94,11 +95,7 @@ def _active(context: KpiContext, rows: Any, who: str) -> Any:
     """Distinct `who` in the last 30 local days of each month."""
     rows = rows.filter(rows[who].notnull(), rows.order_time.notnull())
     rows = rows.select(who=rows[who], day=context.local_day(rows.order_time))
-    # The windows of neighbouring months overlap in spring, those of every second month never.
-    seen = [
-        _in_windows(rows, context.months[start::2]) for start in (0, 1) if context.months[start::2]
-    ]
-    found = seen[0].union(*seen[1:], distinct=True) if len(seen) > 1 else seen[0].distinct()
+    found = _in_windows(rows, context.months)
     months = found.group_by("month").agg(value=found.count(), known=found.month.max())
     # A filter on the group itself would be pushed down, and DuckDB would work out each day twice
     # a branch; one on an aggregate stays where it is.
@@ -106,10 +103,24 @@ def _active(context: KpiContext, rows: Any, who: str) -> Any:
 
 
 def _in_windows(rows: Any, months: tuple[int, ...]) -> Any:
-    branches = [
-        (rows.day.between(_last_day(month) - ACTIVE_DAYS + 1, _last_day(month)), month)
-        for month in months
+    """Distinct `who` and the months in whose last 30 local days it was seen."""
+    windows = [(_last_day(month) - ACTIVE_DAYS + 1, _last_day(month), month) for month in months]
+    seen = _in_first(rows, windows)
+    # Neighbouring windows overlap on two days in spring: few rows lie in a second one.
+    shared = [
+        (first, last, month)
+        for (_, last, _), (first, _, month) in pairwise(windows)
+        if first <= last
     ]
+    if not shared:
+        return seen.distinct()
+    both = rows.filter(ibis.or_(*(rows.day.between(first, last) for first, last, _ in shared)))
+    return seen.union(_in_first(both, shared), distinct=True)
+
+
+def _in_first(rows: Any, spans: list[tuple[int, int, int]]) -> Any:
+    """Give each row the month of the first of the spans that its day lies in."""
+    branches = [(rows.day.between(first, last), month) for first, last, month in spans]
     return rows.select("who", month=ibis.cases(*branches).cast("int64"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from itertools import pairwise
 from typing import Any, Final
 
 import ibis
@@ -42,11 +43,7 @@ def active(context: KpiContext) -> Any:
     swipes = _captured(context)
     swipes = swipes.filter(swipes.card_id.notnull(), swipes.event_time.notnull())
     rows = swipes.select("card_id", day=context.local_day(swipes.event_time))
-    # The windows of neighbouring months overlap in spring, those of every second month never.
-    seen = [
-        _in_windows(rows, context.months[start::2]) for start in (0, 1) if context.months[start::2]
-    ]
-    used = seen[0].union(*seen[1:], distinct=True) if len(seen) > 1 else seen[0].distinct()
+    used = _in_windows(rows, context.months)
     cards, accounts = context.tables["dim_card"], context.tables["dim_account"]
     owners = cards.join(accounts, cards.account_id == accounts.account_id).select(
         owned_card=cards.card_id, customer_id=accounts.customer_id
@@ -59,10 +56,24 @@ def active(context: KpiContext) -> Any:
 
 
 def _in_windows(rows: Any, months: tuple[int, ...]) -> Any:
-    branches = [
-        (rows.day.between(_last_day(month) - ACTIVE_DAYS + 1, _last_day(month)), month)
-        for month in months
+    """Distinct `card_id` and the months in whose last 30 local days it was seen."""
+    windows = [(_last_day(month) - ACTIVE_DAYS + 1, _last_day(month), month) for month in months]
+    seen = _in_first(rows, windows)
+    # Neighbouring windows overlap on two days in spring: few rows lie in a second one.
+    shared = [
+        (first, last, month)
+        for (_, last, _), (first, _, month) in pairwise(windows)
+        if first <= last
     ]
+    if not shared:
+        return seen.distinct()
+    both = rows.filter(ibis.or_(*(rows.day.between(first, last) for first, last, _ in shared)))
+    return seen.union(_in_first(both, shared), distinct=True)
+
+
+def _in_first(rows: Any, spans: list[tuple[int, int, int]]) -> Any:
+    """Give each row the month of the first of the spans that its day lies in."""
+    branches = [(rows.day.between(first, last), month) for first, last, month in spans]
     return rows.select("card_id", month=ibis.cases(*branches).cast("int64"))
 
 
