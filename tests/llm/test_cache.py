@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from attrs import evolve
 
 from dnr_core.errors import FolderError
-from dnr_core.llm import Budget, Cache, complete_all, request_key
+from dnr_core.llm import Budget, Cache, Keys, complete_all, request_key
 from dnr_core.model import Reply, Request, Usage
 from dnr_core.testing import Answer, ScriptedProvider
 
@@ -119,6 +120,41 @@ def test_a_reply_that_was_tampered_with_is_not_believed(tmp_path: Path, requests
     assert done.calls == 1
 
 
+def test_damaged_text_is_asked_anew_and_never_quoted(tmp_path: Path, requests_for: Any) -> None:
+    """A reply that is no text any more is no error of the whole cache: those beside it are used."""
+    requests = requests_for(["a", "b", "c"])
+    with Cache.open(tmp_path) as cache:
+        run(requests, ScriptedProvider(then=GOOD), cache)
+    base = sqlite3.connect(tmp_path / "replies.sqlite")
+    key = request_key(requests[1], "scripted")
+    base.execute("UPDATE replies SET raw = CAST(x'ff' || raw AS TEXT) WHERE key = ?", (key,))
+    base.commit()
+    base.close()
+    with Cache.open(tmp_path) as cache:
+        done = run(requests, ScriptedProvider(then=GOOD), cache)
+    assert [o.cached for o in done.outcomes] == [True, False, True]
+    assert done.count("ok") == 3
+
+
+def test_a_broken_page_hides_its_own_replies_alone(tmp_path: Path) -> None:
+    """Pages that break while the file is open: replies on others are still found, none is wrong."""
+    keys = [bytes([n]) * 32 for n in range(60)]
+    reply = Reply("x" * 60_000, None, "m")
+    with Cache.open(tmp_path) as cache:
+        for key in keys:
+            cache.put(key, reply)
+    file = tmp_path / "replies.sqlite"
+    with Cache.open(tmp_path) as cache:
+        # Some of these places lie in what SQLite has in memory, and are not read again.
+        with file.open("r+b") as handle:
+            for part in range(1, 8):
+                handle.seek(file.stat().st_size * part // 8)
+                handle.write(b"\xaa" * 8192)
+        found = cache.get_many(keys)
+    assert 60 - 14 <= len(found) < 60
+    assert set(found.values()) == {reply}
+
+
 @pytest.mark.parametrize("damage", ["noise", "cut", "pages"])
 def test_a_damaged_file_is_set_aside(tmp_path: Path, requests_for: Any, damage: str) -> None:
     """The run goes on with a new cache, and the old file is still there to look at."""
@@ -222,6 +258,26 @@ def test_equal_requests_share_a_failure(tmp_path: Path, requests_for: Any) -> No
         )
     assert [o.status for o in done.outcomes] == ["refused", "refused", "ok"]
     assert len(provider.calls) == 2
+
+
+def test_a_key_is_that_of_the_request_alone(requests_for: Any) -> None:
+    """Whatever was asked before it, and the same as ever: old caches stay of use."""
+    first, second = requests_for(["a", "\u00fc \ud800"])
+    every = [
+        first,
+        second,
+        evolve(second, purpose="write"),
+        evolve(second, instructions="other"),
+        evolve(second, max_tokens=9),
+        evolve(second, temperature=1),
+        evolve(second, schema={"type": "object"}),
+        first,
+    ]
+    keys = Keys("m")
+    assert [keys.of(each) for each in every] == [request_key(each, "m") for each in every]
+    known = Request("classify", "Name it.", "late", {"type": "object"}, 64)
+    plain = '["m","classify","Name it.","late",{"type":"object"},64,0.0]'
+    assert request_key(known, "m") == hashlib.sha256(plain.encode()).digest()
 
 
 def test_requests_of_mapping_schemas_have_keys() -> None:

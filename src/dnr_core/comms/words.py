@@ -12,7 +12,7 @@ from attrs import frozen
 from dnr_core.comms.threads import Planned
 from dnr_core.comms.write import Briefs, Written, instructions, read_answer
 from dnr_core.errors import FatalProviderError, ProviderError
-from dnr_core.llm import Budget, Cache, Completed, complete_all, make_provider, request_key
+from dnr_core.llm import Budget, Cache, Completed, Keys, complete_all, make_provider
 from dnr_core.model import Price, Provider, Request
 from dnr_core.progress import Progress
 
@@ -136,9 +136,9 @@ def _paid_before(
 ) -> float:
     if cache is None or price is None:
         return 0.0
-    replies = (cache.get(request_key(request, model)) for request in requests)
-    used = [reply.usage for reply in replies if reply is not None and reply.usage is not None]
-    return sum(price.cost_usd(usage) for usage in used)
+    keys = Keys(model)
+    found = cache.get_many([keys.of(request) for request in requests]).values()
+    return sum(price.cost_usd(reply.usage) for reply in found if reply.usage is not None)
 
 
 def _price(provider: Provider, settings: Settings) -> Price | None:

@@ -3,7 +3,7 @@
 from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
 from dnr_core.llm.batch import complete_in_batch
 from dnr_core.llm.budget import Budget, Reservation
-from dnr_core.llm.cache import Cache, request_key
+from dnr_core.llm.cache import Cache, Keys, request_key
 from dnr_core.llm.client import complete_all
 from dnr_core.llm.estimate import Calibration, Estimate, estimate
 from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped, part_of
@@ -18,6 +18,7 @@ __all__ = [
     "Completed",
     "Estimate",
     "InvalidAnswer",
+    "Keys",
     "Outcome",
     "Reservation",
     "Spend",

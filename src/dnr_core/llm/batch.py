@@ -19,7 +19,7 @@ from dnr_core.errors import (
 )
 from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
 from dnr_core.llm.budget import Budget, Reservation
-from dnr_core.llm.cache import Cache, Job, request_key
+from dnr_core.llm.cache import Cache, Job, Keys
 from dnr_core.llm.client import run_to_end
 from dnr_core.llm.outcome import Completed, Outcome, Spend, Stopped
 from dnr_core.llm.sound import sound
@@ -104,8 +104,9 @@ class _BatchRun:
         self._budget, self._cache = budget, cache
         self._requests = [sound(request) for request in requests]
         self._items: dict[bytes, list[int]] = {}
+        keys = Keys(provider.model)
         for index, request in enumerate(requests):
-            self._items.setdefault(request_key(request, provider.model), []).append(index)
+            self._items.setdefault(keys.of(request), []).append(index)
         self._outcomes: dict[int, Outcome] = {}
         self._validators: dict[int, Validator] = {}
         self._reserved: dict[bytes, Reservation] = {}
@@ -115,8 +116,8 @@ class _BatchRun:
         self._calls = self._doubted = 0
 
     async def complete(self) -> Completed:
-        for key in self._items:
-            self._use_cached(key)
+        for key, reply in self._cache.get_many(list(self._items)).items():
+            self._use_cached(key, reply)
         try:
             await self._ask()
         except ProviderError as error:
@@ -143,10 +144,7 @@ class _BatchRun:
                 if any(key in self._items for key in job.keys):
                     await self._finish(job)
 
-    def _use_cached(self, key: bytes) -> None:
-        reply = self._cache.get(key)
-        if reply is None:
-            return
+    def _use_cached(self, key: bytes, reply: Reply) -> None:
         try:
             value = parse_answer(reply.raw, self._validator(key))
         except InvalidAnswer:

@@ -6,13 +6,13 @@ import hashlib
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from attrs import frozen
 
@@ -25,7 +25,10 @@ _log = logging.getLogger("dnr.llm")
 FILE: Final = "replies.sqlite"
 _APPLICATION_ID: Final = 0x646E7243  # "dnrC"
 _FORMAT: Final = 1
+_SELECT: Final = "SELECT key, raw, prompt_tokens, completion_tokens, model, checksum FROM replies"
 _BUSY_SECONDS: Final = 30.0
+_TOGETHER: Final = 256
+"""Keys looked up by one query, which costs a third of as many queries."""
 _JOBS: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
     tag TEXT PRIMARY KEY,
@@ -48,26 +51,62 @@ CREATE TABLE IF NOT EXISTS replies (
 
 def request_key(request: Request, model: str) -> bytes:
     """Return the SHA-256 of the canonical request and the model, and of nothing else."""
-    canonical = json.dumps(
-        [
-            model,
-            request.purpose,
-            request.instructions,
-            request.item,
-            request.schema,
-            request.max_tokens,
-            float(request.temperature),
-        ],
-        sort_keys=True,
-        separators=(",", ":"),
-        default=dict,
+    return Keys(model).of(request)
+
+
+class Keys:
+    """Keys of the requests of one run to one model: what neighbours share is written out once.
+
+    Instructions and schema are most of a request. The schema must not change in between.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._last: Request | None = None
+        self._head = self._tail = ""
+
+    def of(self, request: Request) -> bytes:
+        """Return the SHA-256 of `[model, purpose, instructions, item, schema, limits]` as JSON."""
+        if self._last is None or not _differ_in_item_alone(request, self._last):
+            limits = [request.schema, request.max_tokens, float(request.temperature)]
+            self._head = _canonical([self._model, request.purpose, request.instructions])[:-1]
+            self._tail = _canonical(limits)[1:]
+            self._last = request
+        canonical = f"{self._head},{json.dumps(request.item)},{self._tail}"
+        return hashlib.sha256(canonical.encode("ascii")).digest()
+
+
+def _differ_in_item_alone(one: Request, other: Request) -> bool:
+    return (
+        one.schema is other.schema
+        and one.instructions == other.instructions
+        and one.purpose == other.purpose
+        and one.max_tokens == other.max_tokens
+        and one.temperature == other.temperature
     )
-    return hashlib.sha256(canonical.encode("ascii")).digest()
+
+
+def _canonical(value: list[object]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=dict)
 
 
 def _checksum(key: bytes, raw: str, usage: Usage | None, model: str) -> bytes:
     counts = None if usage is None else [usage.prompt_tokens, usage.completion_tokens]
     return hashlib.sha256(key + json.dumps([raw, counts, model]).encode("ascii")).digest()[:8]
+
+
+def _believed(
+    key: bytes, raw: object, prompt: object, completion: object, model: object, checksum: object
+) -> Reply | None:
+    """The reply of a row, where its checksum is right."""
+    if type(raw) is not str or type(model) is not str:
+        return None
+    usage = None
+    if type(prompt) is int and type(completion) is int:
+        usage = Usage(prompt, completion)
+    if _checksum(key, raw, usage, model) != checksum:
+        return None
+    return Reply(raw=raw, usage=usage, model=model)
 
 
 @frozen
@@ -118,30 +157,42 @@ class Cache:
             raise _unusable(file, error) from None
 
     def get(self, key: bytes) -> Reply | None:
-        """Return the reply under `key`, or None where there is none or it is damaged."""
+        """Return the reply under `key`, or None where there is none or it is damaged.
+
+        Raises:
+            FolderError: the file cannot be read.
+        """
+        return self.get_many([key]).get(key)
+
+    def get_many(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        """Return the replies under those of `keys` that have one that is not damaged, in order.
+
+        Raises:
+            FolderError: the file cannot be read.
+        """
+        found: dict[bytes, Reply] = {}
+        for start in range(0, len(keys), _TOGETHER):
+            part = keys[start : start + _TOGETHER]
+            rows = self._rows(part)
+            if rows is None:
+                # A damaged page holds no reply that could be believed; those beside it are read.
+                rows = [row for key in part for row in self._rows([key]) or ()]
+            replies = {row[0]: _believed(*row) for row in rows}
+            found.update({key: reply for key in part if (reply := replies.get(key)) is not None})
+        return found
+
+    def _rows(self, keys: Sequence[bytes]) -> list[tuple[Any, ...]] | None:
+        """The rows of some keys, None where a page is damaged."""
+        marks = ", ".join("?" * len(keys))
         try:
             with self._lock:
-                row = self._connection.execute(
-                    "SELECT raw, prompt_tokens, completion_tokens, model, checksum"
-                    " FROM replies WHERE key = ?",
-                    (key,),
-                ).fetchone()
+                return self._connection.execute(
+                    f"{_SELECT} WHERE key IN ({marks})", keys
+                ).fetchall()
         except sqlite3.OperationalError as error:
             raise _unusable(self.path, error) from None
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
-            # A damaged page holds no reply that could be believed.
+        except sqlite3.DatabaseError:
             return None
-        if row is None:
-            return None
-        raw, prompt, completion, model, checksum = row
-        if type(raw) is not str or type(model) is not str:
-            return None
-        usage = None
-        if type(prompt) is int and type(completion) is int:
-            usage = Usage(prompt, completion)
-        if _checksum(key, raw, usage, model) != checksum:
-            return None
-        return Reply(raw=raw, usage=usage, model=model)
 
     def put(self, key: bytes, reply: Reply) -> None:
         """Store a valid reply, committed when this returns.
@@ -223,6 +274,8 @@ def _connect(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    # Damaged text fails its checksum then; left to itself, the error would quote it.
+    connection.text_factory = _text
     with _closed_on_error(connection):
         # A new file first, and in one transaction: two that open it at once see all of it or none.
         connection.execute("BEGIN IMMEDIATE")
@@ -241,6 +294,10 @@ def _connect(file: Path) -> sqlite3.Connection:
         if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
             raise sqlite3.DatabaseError
     return connection
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from threading import Event, Thread
 from typing import Any, TypeVar
 
+from dnr_core.beside import stoppable
 from dnr_core.errors import BudgetError, ConfigError
 from dnr_core.llm.budget import Budget
 from dnr_core.llm.cache import Cache
@@ -131,7 +132,23 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also where this thread has a running loop (a notebook)."""
     if _has_running_loop():
         return _run_beside(work)
-    return asyncio.run(work)
+    return asyncio.run(_stoppable(work))
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+    """Await work that another thread may end: the calls in flight are ended with it."""
+    loop, job = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if job is not None:
+            loop.call_soon_threadsafe(job.cancel)
+
+    try:
+        with stoppable(stop):
+            return await work
+    finally:
+        # What was stopped before it began is not awaited, which Python would warn of.
+        work.close()
 
 
 def _has_running_loop() -> bool:

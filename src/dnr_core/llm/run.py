@@ -17,7 +17,7 @@ from dnr_core.errors import (
 )
 from dnr_core.llm.answers import InvalidAnswer, Validator, parse_answer
 from dnr_core.llm.budget import Budget, Reservation
-from dnr_core.llm.cache import Cache, request_key
+from dnr_core.llm.cache import Cache, Keys
 from dnr_core.llm.item import Item, repair
 from dnr_core.llm.outcome import Completed, Outcome, Spend, Status, Stopped
 from dnr_core.llm.retry import Backoff
@@ -28,7 +28,7 @@ from dnr_core.model import ClosableProvider, ManyProvider, Provider, Reply, Requ
 _log = logging.getLogger("dnr.llm")
 
 _TOGETHER = 256
-"""Requests that a local provider is given at once, where it takes many."""
+"""Requests that a local provider is given at once, where it takes many, or the cache."""
 
 
 @frozen
@@ -88,25 +88,26 @@ class Run:
 
     # Cached answers come first, so that a run that stops early has all that was paid for.
     def _look_up(self) -> list[int]:
-        missing: list[int] = []
-        first: dict[bytes, int] = {}
         if self._cache is None:
             return list(range(len(self._requests)))
+        first: dict[bytes, int] = {}
+        keys = Keys(self._provider.model)
         for index, request in enumerate(self._requests):
-            key = request_key(request, self._provider.model)
-            self._keys[index] = key
-            if key in first:
+            key = self._keys[index] = keys.of(request)
+            if first.setdefault(key, index) != index:
                 self._equals.setdefault(first[key], []).append(index)
-                continue
-            first[key] = index
-            if not self._from_cache(index, key):
-                missing.append(index)
+        missing: list[int] = []
+        entries = list(first.items())
+        for start in range(0, len(entries), _TOGETHER):
+            part = entries[start : start + _TOGETHER]
+            replies = self._cache.get_many([key for key, _ in part])
+            missing += [i for key, i in part if not self._is_usable(i, replies.get(key))]
         for index in first.values():
             self._give_to_equals(index)
         return missing
 
-    def _from_cache(self, index: int, key: bytes) -> bool:
-        reply = self._cache.get(key) if self._cache is not None else None
+    def _is_usable(self, index: int, reply: Reply | None) -> bool:
+        """Record a cached reply as the answer, where there is one and it fits."""
         if reply is None:
             return False
         try:
