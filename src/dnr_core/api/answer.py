@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dnr_core.api.context import Context, Location, local_folder, open_context
 from dnr_core.api.look import open_warehouse, read_comms, resolve_archetype
 from dnr_core.api.make import import_comms
+from dnr_core.beside import Beside
 from dnr_core.errors import ConfigError
 from dnr_core.progress import Progress, Silent
 from dnr_core.workspace import MANIFEST, read_manifest
 
 if TYPE_CHECKING:
-    from dnr_core.model import Archetype, CommsTables, Ranking
+    from dnr_core.model import Archetype, CommsTables, DemandResult, DetectedIncident, Ranking
     from dnr_core.report import Report
 
 _LOG = logging.getLogger(__name__)
@@ -113,23 +115,24 @@ def run_report(
     if exports and not no_llm:
         folder = settings.paths.comms / kind.name
         comms = import_comms(folder, slack=slack, mail=mail, nlq=nlq, progress=progress).path
-    health = demand = None
+    health = None
+    talks: list[Beside[DemandResult]] = []
     with ExitStack() as stack:
-        if warehouse is not None:
+
+        def listen(incidents: tuple[DetectedIncident, ...]) -> None:
+            """Measure the talk, beside what else health measures."""
+            if comms is not None and not no_llm:
+                work = partial(_heard, comms, kind, context, incidents, progress)
+                talks.append(stack.enter_context(Beside(work, "dnr-talk")))
+
+        if warehouse is None:
+            listen(())
+        else:
             # Open until the top needs are known, whose rows are looked into then.
             opened = stack.enter_context(open_warehouse(warehouse, archetype=kind, context=context))
-            health = measure(opened, settings, as_of=settings.warehouse.as_of, progress=progress)
-        if comms is not None and not no_llm:
-            from dnr_core.demand import measure_demand
-
-            demand = measure_demand(
-                written_before(read_comms(comms), settings.warehouse.as_of),
-                kind,
-                settings,
-                context.catalogue,
-                health=health,
-                progress=progress,
-            )
+            as_of = settings.warehouse.as_of
+            health = measure(opened, settings, as_of=as_of, on_incidents=listen, progress=progress)
+        demand = talks[0].result() if talks else None
         ranked = ranking.rank(kind, settings, context.catalogue, health=health, demand=demand)
         drills = drill(opened, settings, health, _broken(ranked)) if health else {}
     result = report.assemble(
@@ -148,6 +151,22 @@ def run_report(
         report.write_index(Path(out).parent)
     _LOG.info("report made", extra={"data": {"archetype": kind.name, "needs": len(ranked.needs)}})
     return result
+
+
+def _heard(
+    comms: Path | str,
+    kind: Archetype,
+    context: Context,
+    incidents: tuple[DetectedIncident, ...],
+    progress: Progress,
+) -> DemandResult:
+    from dnr_core.demand import measure_demand
+
+    settings = context.settings
+    talk = written_before(read_comms(comms), settings.warehouse.as_of)
+    return measure_demand(
+        talk, kind, settings, context.catalogue, incidents=incidents, progress=progress
+    )
 
 
 def _broken(ranked: Ranking) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 from pyarrow import fs
 
+from dnr_core.beside import stoppable
 from dnr_core.comms.tables import COMMS_USERS, EMAIL_MESSAGES, NLQ, SLACK_MESSAGES
 from dnr_core.errors import CommsError
 
@@ -97,7 +98,8 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
                 connection.register(name, table)
         for view in (_TALK, _QUERIES, _ROLES):
             connection.execute(view)
-        yield connection
+        with stoppable(connection.interrupt):
+            yield connection
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
         if not allowed:
             raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ from dnr_core.model import (
     BatchProvider,
     CommsTables,
     DemandResult,
-    HealthResult,
+    DetectedIncident,
     Price,
     Provider,
     load,
@@ -58,7 +58,7 @@ def measure_demand(
     settings: Settings,
     catalogue: Catalogue,
     *,
-    health: HealthResult | None = None,
+    incidents: Iterable[DetectedIncident] = (),
     progress: Progress = _SILENT,
     cache_dir: Path | None = None,
 ) -> DemandResult:
@@ -70,7 +70,7 @@ def measure_demand(
         settings: `classification`, `entities`, `budget`, `cache` and, of `report`, the
             weights of the sources, the resamples and the seed.
         catalogue: where the providers are looked up.
-        health: what the warehouse shows; its incidents lift talk near them.
+        incidents: what health detected; they lift talk near them.
         progress: is told of each source.
         cache_dir: where answers are kept, instead of `settings.cache.dir`.
 
@@ -105,7 +105,7 @@ def measure_demand(
             settings.classification.prefilter,
             threshold=settings.classification.prefilter_threshold,
             tz=tz,
-            incidents=health.incidents if health else (),
+            incidents=incidents,
         )
         items = all_items(connection)
         let_go(connection)

@@ -198,7 +198,11 @@ def _report(made: MadeScenario, name: str) -> Ranking:
     with open_warehouse(made.warehouse, bare, made.catalogue) as warehouse:
         health = measure(warehouse, evolve(made.settings, report=report))
         demand = measure_demand(
-            read_comms(made.comms), archetype, made.settings, made.catalogue, health=health
+            read_comms(made.comms),
+            archetype,
+            made.settings,
+            made.catalogue,
+            incidents=health.incidents,
         )
         return rank(archetype, made.settings, made.catalogue, health=health, demand=demand)
 

@@ -31,7 +31,7 @@ from dnr_core.health.ranges import present_tables, range_of_times
 from dnr_core.health.rates import RateFindings
 from dnr_core.health.slo import Limits, verdicts
 from dnr_core.health.times import naive_columns
-from dnr_core.model.health import HealthResult, NotMeasured
+from dnr_core.model.health import DetectedIncident, HealthResult, NotMeasured
 from dnr_core.progress import Progress, Silent
 
 TASK: Final = "health"
@@ -127,12 +127,15 @@ def measure(
     settings: Settings,
     *,
     as_of: datetime | None = None,
+    on_incidents: Callable[[tuple[DetectedIncident, ...]], None] | None = None,
     progress: Progress | None = None,
 ) -> HealthResult:
     """Measure the health of an open warehouse; nothing is written, and only aggregates are read.
 
     `as_of` is the instant the report looks back from; without it the settings', the manifest's, or
     the end of the last local day with events counts. Rows of later days are left out.
+    `on_incidents` is told the incidents once they are known, before the figures by month and the
+    proofs: what needs no more of health can begin.
 
     Raises:
         InputError: there is nothing to measure.
@@ -157,6 +160,14 @@ def measure(
     found = [_lags(warehouse, c, setup.clock, span) if with_lag else Lags() for c in counted]
     tables = [Measured(c, lag) for c, lag in zip(counted, found, strict=True)]
     missing += _left_out(tables, left_out)
+    least_rise = settings.report.min_rise_points / 100
+    findings = (
+        Findings((), (), RateFindings())
+        if "incidents" in left_out
+        else detect(warehouse, tables, setup.clock, span, least_rise)
+    )
+    if on_incidents:
+        on_incidents(findings.incidents)
     months = Months.of(span, _first_day(warehouse, setup, span))
     figures, without = revenue(warehouse, tables, months, span, setup.clock)
     missing += without
@@ -166,12 +177,6 @@ def measure(
     missing += without
     checks, without = guardrails(warehouse, settings, setup.clock)
     missing += without
-    least_rise = settings.report.min_rise_points / 100
-    findings = (
-        Findings((), (), RateFindings())
-        if "incidents" in left_out
-        else detect(warehouse, tables, setup.clock, span, least_rise)
-    )
     spikes = findings.shares
     missing += spikes.too_few
     judged = [verdict for table in tables for verdict in verdicts(table, span, setup.limits)]
