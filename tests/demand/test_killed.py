@@ -33,7 +33,10 @@ def note(*words):
     os.write(file, (json.dumps(words) + "\\n").encode())
     os.close(file)
 
-def answer(item):
+def answer(purpose, item):
+    if purpose == "entities":
+        named = {"tables": ["orders"], "columns": [], "confidence": 0.7}
+        return Reply(json.dumps(named), Usage(100, 20), "service-1")
     theme = "freshness_ingest_lag" if "stale" in item else "none"
     return Reply(json.dumps({
         "theme": theme, "relevance": "negative" if theme == "none" else "positive",
@@ -45,16 +48,16 @@ class Service:
     async def complete(self, request):
         note("call", request.item)
         await asyncio.sleep(float(os.environ.get("SERVICE_SECONDS", 0)))
-        return answer(request.item)
+        return answer(request.purpose, request.item)
 
     def prompt_tokens_at_most(self, request):
         return 200 + len(request.item)
 
     async def submit_batch(self, requests, tag):
         name = f"job-{len(list(HOME.glob('job-*')))}"
-        (HOME / name).write_text(json.dumps([tag, [r.item for r in requests]]))
+        (HOME / name).write_text(json.dumps([tag, [(r.purpose, r.item) for r in requests]]))
         note("submit", name)
-        if os.environ.get("SERVICE_HANGS") == "submit":
+        if os.environ.get("SERVICE_HANGS") == f"submit {name}":
             time.sleep(60)
         return name
 
@@ -64,9 +67,9 @@ class Service:
 
     async def collect_batch(self, job):
         note("poll", job)
-        if os.environ.get("SERVICE_HANGS") == "poll":
+        if os.environ.get("SERVICE_HANGS") == f"poll {job}":
             return None
-        return dict(enumerate(map(answer, json.loads((HOME / job).read_text())[1])))
+        return {n: answer(*r) for n, r in enumerate(json.loads((HOME / job).read_text())[1])}
 
 def make(_model, _settings):
     return Service()
@@ -87,7 +90,7 @@ class Plugin:
     def dnr_llm_providers(self):
         return [ProviderSpec("service", "Service", "service:make", "service-1")]
 
-talk, cache, cap, batch = sys.argv[1:]
+talk, cache, cap, batch, names_cap = sys.argv[1:]
 ask.BATCH_POLL_SECONDS = 0.05
 settings = Settings()
 settings = attrs.evolve(
@@ -95,7 +98,8 @@ settings = attrs.evolve(
     classification=attrs.evolve(
         settings.classification, provider="service", model="", api_cap_usd=float(cap),
         batch=batch == "batch"),
-    entities=attrs.evolve(settings.entities, provider="service", model="", api_cap_usd=0.0),
+    entities=attrs.evolve(
+        settings.entities, provider="service", model="", api_cap_usd=float(names_cap)),
     report=attrs.evolve(settings.report, resamples=50),
 )
 names = ("slack", "email", "users", "nlq")
@@ -104,24 +108,25 @@ shop = Archetype("shop", "Shop", Schema((Table("orders", (Column("id", "int64"),
 result = measure_demand(
     comms, shop, settings, load_plugins(discover=False, extra=[Plugin()]),
     cache_dir=pathlib.Path(cache))
-print(json.dumps([result.predictions.to_pylist(), result.budget["actual_usd"]]))
+decided = [result.predictions.to_pylist(), result.entities.to_pylist()]
+print(json.dumps([decided, result.budget["actual_usd"], result.budget["entities"]["actual_usd"]]))
 """
 
 
 class Bench:
     """Starts runs against one service, and reads what the service noted."""
 
-    def __init__(self, home: Path, talk: Any) -> None:
-        self.home, self.service = home, home / "service"
+    def __init__(self, home: Path, talk: Any, names_cap_usd: float = 0.0) -> None:
+        self.home, self.service, self.names_cap_usd = home, home / "service", names_cap_usd
         self.service.mkdir(parents=True)
         (home / "service.py").write_text(SERVICE)
         for name in ("slack", "email", "users", "nlq"):
             pq.write_table(getattr(talk, name), home / name)
 
     def start(self, cap_usd: float, how: str, **environ: str) -> subprocess.Popen[str]:
-        arguments = [str(self.home), str(self.home / "cache"), str(cap_usd), how]
+        arguments = [self.home, self.home / "cache", cap_usd, how, self.names_cap_usd]
         return subprocess.Popen(
-            [sys.executable, "-c", RUN, *arguments],
+            [sys.executable, "-c", RUN, *map(str, arguments)],
             env={
                 **os.environ,
                 "PYTHONPATH": str(self.home),
@@ -137,18 +142,19 @@ class Bench:
         assert run.returncode == 0
         return json.loads(out)
 
-    def kill_after(self, run: subprocess.Popen[str], kind: str, count: int) -> None:
+    def kill_after(self, run: subprocess.Popen[str], what: str, count: int) -> None:
         deadline = time.monotonic() + 60
-        while self.noted(kind) < count and time.monotonic() < deadline and run.poll() is None:
+        while self.noted(what) < count and time.monotonic() < deadline and run.poll() is None:
             time.sleep(0.005)
         assert run.poll() is None
         run.send_signal(signal.SIGKILL)
         run.communicate()
 
-    def noted(self, kind: str) -> int:
+    def noted(self, what: str) -> int:
+        """How often a call, a submission or a poll was noted, of any job or of the one named."""
         log = self.service / "log"
-        lines = log.read_text().splitlines() if log.exists() else []
-        return sum(json.loads(line)[0] == kind for line in lines)
+        words = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return sum(what in (noted[0], " ".join(noted)) for noted in words)
 
 
 @pytest.fixture
@@ -166,7 +172,7 @@ def test_a_killed_run_is_gone_on_with_by_exactly_the_missing_calls(
 ) -> None:
     """SIGKILL in the middle; the next run asks what had not arrived, and decides as one whole run."""
     whole, killed = Bench(tmp_path / "a", many), Bench(tmp_path / "b", many)
-    expected, spent_usd = whole.finish(cap_usd, "calls")
+    expected, spent_usd, _ = whole.finish(cap_usd, "calls")
     calls = whole.noted("call")
     assert (calls == 240) == (cap_usd > 1)
     run = killed.start(cap_usd, "calls", SERVICE_SECONDS="0.03")
@@ -176,24 +182,34 @@ def test_a_killed_run_is_gone_on_with_by_exactly_the_missing_calls(
         kept = len(cache)
     # At most the five calls in flight were lost.
     assert before - 5 <= kept <= before < calls
-    predictions, more_usd = killed.finish(cap_usd, "calls")
+    decided, more_usd, _ = killed.finish(cap_usd, "calls")
     assert killed.noted("call") - before == calls - kept
-    assert predictions == expected
+    assert decided == expected
     assert more_usd == pytest.approx(spent_usd * (calls - kept) / calls)
 
 
-@pytest.mark.parametrize("moment", ["submit", "poll"])
-def test_a_killed_run_finds_its_job_again(many: Any, tmp_path: Path, moment: str) -> None:
-    """Killed while it submits or waits: one job in all, its answers charged once, at half the price."""
-    calls, jobs = Bench(tmp_path / "a", many), Bench(tmp_path / "b", many)
-    expected, spent_usd = calls.finish(10.0, "calls")
-    jobs.kill_after(jobs.start(10.0, "batch", SERVICE_HANGS=moment), moment, 1)
-    predictions, batch_usd = jobs.finish(10.0, "batch")
-    assert predictions == expected
-    assert (jobs.noted("submit"), jobs.noted("call")) == (1, 0)
-    assert batch_usd == pytest.approx(spent_usd / 2)
-    again, nothing_usd = jobs.finish(10.0, "batch")
-    assert (again, nothing_usd, jobs.noted("submit")) == (expected, 0, 1)
+def test_a_killed_run_finds_its_jobs_again(many: Any, tmp_path: Path) -> None:
+    """Killed while it submits or waits, for labels or for names: never a job twice, nor a charge."""
+    calls = Bench(tmp_path / "calls", many, names_cap_usd=10.0)
+    expected, labels_usd, names_usd = calls.finish(10.0, "calls")
+    assert {row["table"] for row in expected[1]} == {"orders"}
+
+    first = Bench(tmp_path / "first", many)
+    second = Bench(tmp_path / "second", many, names_cap_usd=10.0)
+    for bench, job in ((first, "job-0"), (second, "job-1")):
+        for moment in (f"submit {job}", f"poll {job}"):
+            bench.kill_after(bench.start(10.0, "batch", SERVICE_HANGS=moment), moment, 1)
+    decided, batch_usd, _ = first.finish(10.0, "batch")
+    assert decided[0] == expected[0]
+    assert (first.noted("submit"), first.noted("call")) == (1, 0)
+    assert batch_usd == pytest.approx(labels_usd / 2)
+    # The labels were kept by the run that was killed at the names.
+    decided, *batch_usd = second.finish(10.0, "batch")
+    assert decided == expected
+    assert (second.noted("submit"), second.noted("call")) == (2, 0)
+    assert batch_usd == pytest.approx([0, names_usd / 2])
+    again, *nothing_usd = second.finish(10.0, "batch")
+    assert (again, nothing_usd, second.noted("submit")) == (expected, [0, 0], 2)
 
 
 def _takes_jobs(provider: Any, answers: Any) -> list[Any]:
