@@ -205,6 +205,30 @@ def real(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Kill, starve and crowd every command that writes: the whole result or none, and on again.
+
+    About half an hour on two cores; `-- --kills 4 --commands init,repair` asks for less. Prints the
+    table of docs/explanation/faults.md.
+    """
+    install_all(session)
+    faketime = any(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+    locales = Path("/usr/share/i18n/locales/tr_TR").exists()
+    install_missing(session, libfaketime=faketime, locales=locales)
+    session.run("python", "tests/faults/matrix.py", *session.posargs)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Feed damaged and hostile files to every reader: a message, never a traceback, hang or flood.
+
+    `-- --seconds 60 --seed 2 --readers slack,mail` asks for more, or for less.
+    """
+    install_all(session)
+    session.run("python", "tests/fuzz/fuzz.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run the benchmarks; each prints ratios to a baseline of the same run.
 

@@ -167,3 +167,11 @@ def test_what_is_no_log_is_refused(read: Import, tmp_path: Path) -> None:
     with pytest.raises(CommsError, match="there is no"):
         import_comms(nlq=tmp_path / "none.csv", out=tmp_path / "out", key_file=tmp_path / "key")
     assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_a_date_beyond_the_calendar_is_no_crash(read: Import, tmp_path: Path) -> None:
+    """Arrow has dates of the year 148000, Python has none: the log is refused, with the place."""
+    asked = pa.array([2**62] * 2, pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"query_text": ["how many?"] * 2, "asked_at": asked}), tmp_path / "log")
+    with pytest.raises(CommsError, match="after row 0: damaged"):
+        read("log.parquet", (tmp_path / "log").read_bytes())

@@ -229,6 +229,13 @@ def test_bad_input_is_named(folders, tmp_path):
     with pytest.raises(InputError, match="predictions_slack"):
         evaluate_labels(empty, meta, Settings())
     path = pred / "predictions_slack.parquet"
+    sound = path.read_bytes()
+    said = pq.read_table(path)
+    place = said.column_names.index("theme_confidence")
+    pq.write_table(said.set_column(place, "theme_confidence", pa.array([[1.0]])), path)
+    with pytest.raises(InputError, match=r"'theme_confidence' is of type list"):
+        evaluate_labels(pred, meta, Settings())
+    path.write_bytes(sound)
     pq.write_table(pq.read_table(path).drop_columns(["decided_by"]), path)
     with pytest.raises(InputError, match="decided_by"):
         evaluate_labels(pred, meta, Settings())

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from dnr_core.errors import DnrError, FolderError, PluginError, UnfinishedError
+from dnr_core.errors import DnrError, FolderError, InputError, PluginError, UnfinishedError
 from dnr_core.hookspecs import hookimpl
 from dnr_core.model import Synthesis
 from dnr_core.plugins import load_plugins
@@ -237,3 +237,13 @@ def test_a_disk_too_small_is_refused_before_a_file(run, small_disk):
     with pytest.raises(FolderError, match=r"needs about [\d.]+ GB.*has 0\.0 GB free"):
         run(small_disk, scale="100")
     assert not list(small_disk.iterdir())
+
+
+def test_a_damaged_ledger_is_told_and_nothing_is_repaired(run, shop, make_catalogue, tmp_path):
+    """Repair names the part and the folders, and leaves no company that would pass for clean."""
+    run(tmp_path)
+    ledger = tmp_path / "meta" / "ledger.parquet"
+    ledger.write_bytes(ledger.read_bytes()[:-9])
+    with pytest.raises(InputError, match="cannot be repaired"):
+        repair(tmp_path / "data", tmp_path / "meta", tmp_path / "fixed", make_catalogue(shop=shop))
+    assert not (tmp_path / "fixed" / "manifest.json").exists()

@@ -24,6 +24,8 @@ _PREDICTED: Final = (
     "item_id", "theme", "theme_confidence", "relevance", "relevance_confidence", "kept_by",
     "decided_by",
 )  # fmt: skip
+_NUMBERS: Final = "confidence"
+_LISTS: Final = ("tables", "columns")
 _LABELLED: Final = ("item_id", "theme", "relevance", "tables", "columns", "skeleton", "band")
 
 
@@ -71,7 +73,27 @@ def read_table(path: Path, needed: Sequence[str], hint: str) -> pa.Table | None:
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise InputError(f"{path} has no column {missing[0]!r}", hint=hint)
+    for name in needed:
+        found = table.schema.field(name).type
+        if not _is_as_expected(name, found):
+            raise InputError(f"{path}: column {name!r} is of type {found}", hint=hint)
     return table
+
+
+def _is_as_expected(name: str, kind: pa.DataType) -> bool:
+    """Tell whether a column's type is what its name promises: a number, names, or a text."""
+    if pa.types.is_null(kind):
+        return True
+    if name.endswith(_NUMBERS):
+        return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    if name in _LISTS:
+        return pa.types.is_list(kind) and _is_text(kind.value_type)
+    return _is_text(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    of = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(of) or pa.types.is_large_string(of))
 
 
 def labelled_items(pred: Path, labels: Path, source: str) -> list[LabelledItem]:

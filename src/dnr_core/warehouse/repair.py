@@ -96,7 +96,13 @@ def repair(
         rows: dict[str, int] = {}
 
         def one(part: tuple[Family, int]) -> dict[str, int]:
-            counts = _repair_part(kind, *part, warehouse, meta / LEDGER, stage, sizes)
+            try:
+                counts = _repair_part(kind, *part, warehouse, meta / LEDGER, stage, sizes)
+            except (pa.ArrowException, LookupError, TypeError, ValueError) as error:
+                raise InputError(
+                    f"part {part[1]} of {part[0].name} cannot be repaired: {error}",
+                    hint=f"a file in {warehouse} or {meta} is damaged: make the company again",
+                ) from error
             progress.advance("repair")
             return counts
 

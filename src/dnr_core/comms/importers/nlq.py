@@ -202,7 +202,8 @@ def _parquet_rows(file: pq.ParquetFile, path: Path, unread: Unread) -> Iterator[
                 number += 1
                 where = f"{path.name}:{number}"
                 yield _Row(where, where, values)
-    except (pa.ArrowException, OSError, ValueError):
+    # Overflow: a date that Python's calendar does not have.
+    except (pa.ArrowException, OSError, ValueError, OverflowError):
         unread.note(f"{path.name}, after row {number}", "damaged: the rest cannot be read")
 
 
