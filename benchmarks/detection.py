@@ -178,19 +178,24 @@ def steps(seeds: int) -> None:
     """Print recall and false steps of levels that rise and stay, or rise over two weeks."""
     line("steps, 180 days, 2 % usually", "200 rows", "1,000", "20,000")
     line(*["---"] * 4)
-    for name, rise, over in (("+5 points from day 90", 0.05, 1), ("to +5 points over 14 days", 0.05, 14),
-                             ("+3 points from day 90", 0.03, 1), ("nothing: false steps", 0.0, 1)):  # fmt: skip
+    for name, rise, over, start in (
+        ("+5 points from day 90", 0.05, 1, 90),
+        ("to +5 points over 14 days", 0.05, 14, 90),
+        ("+3 points from day 90", 0.03, 1, 90),
+        ("+40 points from day 154, still there", 0.4, 1, 154),
+        ("nothing: false steps", 0.0, 1, 90),
+    ):
         cells = []
         for rows in (200, 1000, 20_000):
             found, late, many = 0, [], 60 * seeds
             rng = np.random.default_rng(seeds + rows)
-            climb = np.clip((np.arange(180) - 89) / over, 0, 1) * rise
+            climb = np.clip((np.arange(180) - start + 1) / over, 0, 1) * rise
             for _ in range(many):
                 rate = BASE * rng.gamma(1 / NOISE**2, NOISE**2, 180) + climb
                 events = rng.binomial(rows, np.clip(rate, 0, 1)).tolist()
                 hit = find_steps(judge(range(180), events, [rows] * 180), LEAST_RISE, LEAST_EVENTS)
                 found += bool(hit)
-                late += [step.first - 90 for step in hit[:1]]
+                late += [step.first - start for step in hit[:1]]
             told = f", start {median(late):+g} days" if late and rise else ""
             cells.append(f"{found / many:.2f}{told}")
         line(name, *cells)

@@ -59,6 +59,20 @@ def test_a_defect_that_stays_is_open() -> None:
     assert (step.first, step.last, step.is_open) == (200, 239, True)
 
 
+def test_a_large_step_begins_on_its_first_day_however_near_the_end() -> None:
+    """Forty points for the last 26 days, the first one half, are one step from that day on.
+
+    Within four weeks of its start most days near it are of the level before, so that a running
+    median takes the first ones for days that stand out.
+    """
+    rise = [0 if day < 214 else 400 if day == 214 else 800 for day in range(240)]
+    events = [40 + 2 * w + more for w, more in zip(WOBBLE, rise, strict=True)]
+    judged = judge(range(240), events, [2000] * 240)
+    (step,) = find_steps(judged, 0.05, 5)
+    assert (step.first, step.last, step.shape) == (214, 239, "step")
+    assert min(day.p_value for day in judged.days[:214]) > 1e-4
+
+
 def test_a_slow_rise_is_a_ramp() -> None:
     """Three rises within four weeks are one incident, not three."""
     climb = [min(3, max(0, (day - 100) // 10 + 1)) * 100 for day in range(240)]

@@ -52,6 +52,28 @@ def test_no_chance_is_known_to_three_hundred_digits(
     }
 
 
+def test_a_rise_that_stays_is_no_spike(
+    made: ModuleType, report_of: Callable[..., Report], talk: Any
+) -> None:
+    """What began on a day and is still there is said to have begun; what ended has both days."""
+    began = made.LAST - made.timedelta(days=20)
+
+    def cause(end: date) -> str:
+        step = evolve(incident(made, began, 1e-9), end=end, shape="step")
+        other = incident(made, made.LAST - made.timedelta(days=25), 1e-9)
+        health = made.health(
+            {("fact_order", "key_null"): 0.03}, incidents=(step, evolve(other, rows=5))
+        )
+        return next(
+            need["cause"]
+            for need in report_of(health, talk).document["needs"]
+            if need["table"] == "fact_order" and "incident" in need["cause"]
+        )
+
+    assert cause(made.LAST).endswith("more empty keys since 10 June 2025, and one more incident")
+    assert "more empty keys from 10 to 20 June 2025" in cause(date(2025, 6, 20))
+
+
 def test_talk_that_was_not_kept_is_not_none(
     made: ModuleType, report_of: Callable[..., Report], talk: Any
 ) -> None:

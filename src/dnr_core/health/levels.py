@@ -14,7 +14,7 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from dnr_core.health.statistics import MAD_TO_SIGMA, mad, weekday_groups
 
@@ -36,6 +36,8 @@ class Shift:
 
     place: int
     z: float
+    error: float
+    """Standard error of its height."""
 
 
 def running_medians(
@@ -119,14 +121,56 @@ def find_shifts(values: Sequence[float], middles: Sequence[float], chance: float
     return sorted(found, key=lambda shift: shift.place)
 
 
+def settle(values: Sequence[float], shifts: Sequence[Shift]) -> list[Shift]:
+    """Return the shifts that the values themselves bear out, each where it divides them best.
+
+    Shifts are found among values that were pulled in, so that no single day makes one. Beside a
+    large shift, days of the new level that lie nearer to the old one's are pulled in too: the
+    shift comes too late, and they look like a small one of their own. Medians of the stretches
+    know better: a shift goes where they differ by less than half of what makes one, and the others
+    are put where the values are nearest to the medians of the two sides.
+    """
+    kept = list(shifts)
+    while kept:
+        middles = [median(values[low:high]) for low, high in segments(len(values), kept)]
+        weak = [
+            shift
+            for shift, (before, after) in zip(kept, pairwise(middles), strict=True)
+            if abs(after - before) < shift.error * SHIFT_Z / 2 or (after > before) != (shift.z > 0)
+        ]
+        if not weak:
+            return _placed(values, kept, middles)
+        kept.remove(min(weak, key=lambda shift: abs(shift.z)))
+    return kept
+
+
+def _placed(
+    values: Sequence[float], shifts: Sequence[Shift], middles: Sequence[float]
+) -> list[Shift]:
+    """Put each shift where the distances to the medians are least in sum, a week from others."""
+    found: list[Shift] = []
+    low = 0
+    for number, shift in enumerate(shifts):
+        high = shifts[number + 1].place if number + 1 < len(shifts) else len(values)
+        before, after = middles[number], middles[number + 1]
+        first, last = low + LEAST_SEGMENT, high - LEAST_SEGMENT
+        # How much nearer to the median before than to that after: the most of its sum is the cut.
+        nearer = [abs(v - after) - abs(v - before) for v in values[first:last]]
+        sums = [0.0, *accumulate(nearer)]
+        place = first + max(range(len(sums)), key=lambda cut: sums[cut])
+        found.append(evolve(shift, place=place))
+        low = place
+    return found
+
+
 def _best_cut(sums: Sequence[float], low: int, high: int, variance: float) -> Shift | None:
     best: Shift | None = None
     for cut in range(low + LEAST_SEGMENT, high - LEAST_SEGMENT + 1):
         before, after = cut - low, high - cut
         rise = (sums[high] - sums[cut]) / after - (sums[cut] - sums[low]) / before
-        z = rise / sqrt(variance * (1 / before + 1 / after))
-        if best is None or abs(z) > abs(best.z):
-            best = Shift(cut, z)
+        error = sqrt(variance * (1 / before + 1 / after))
+        if best is None or abs(rise) / error > abs(best.z):
+            best = Shift(cut, rise / error, error)
     return best
 
 
@@ -151,7 +195,8 @@ class Level:
         pattern = weekday_medians(groups, [v - m for v, m in zip(values, middles, strict=True)])
         even = [value - pattern[group] for value, group in zip(values, groups, strict=True)]
         middles = running_medians(days, even)
-        return cls(groups, find_shifts(pulled_in(even, middles), middles, chance))
+        shifts = find_shifts(pulled_in(even, middles), middles, chance)
+        return cls(groups, settle(even, shifts))
 
 
 def near(days: Sequence[int], low: int, high: int, day: int) -> tuple[int, int]:

@@ -32,6 +32,12 @@ INCIDENT_WORDS: Final = {
     "write_gap": "gap in loading",
     "lag_surge": "surge of late loads",
 }
+STAYED_WORDS: Final = {
+    "null_spike": "more empty keys",
+    "orphan_spike": "more unmatched keys",
+    "duplicate_spike": "more duplicates",
+}
+"""Of rises that stay, which are no spikes."""
 CAUSE_PARTS: Final = 2
 CONCENTRATED: Final = 0.6
 """One column with at least this part of the broken rows is named as the place."""
@@ -255,8 +261,15 @@ def _event(need: Need, health: HealthResult) -> str:
         return ""
     worst = max(events, key=lambda event: (event.rows, event.start))
     where = f" in {worst.column}" if worst.column and worst.column not in need.columns[:1] else ""
-    more = f", and {say.number_word(len(events) - 1)} more" if len(events) > 1 else ""
-    return f"{INCIDENT_WORDS[worst.kind]}{where} on {span_text(worst)}{more}"
+    more = ""
+    if len(events) > 1:
+        noun = "incident" if len(events) == 2 else "incidents"
+        more = f", and {say.number_word(len(events) - 1)} more {noun}"
+    if worst.shape == "days":
+        return f"{INCIDENT_WORDS[worst.kind]}{where} on {span_text(worst)}{more}"
+    if worst.end >= health.window_end:
+        return f"{STAYED_WORDS[worst.kind]}{where} since {say.day_text(worst.start)}{more}"
+    return f"{STAYED_WORDS[worst.kind]}{where} from {span_text(worst)}{more}"
 
 
 def span_text(incident: DetectedIncident) -> str:
