@@ -21,6 +21,8 @@ LEAST_GROUPS = 2
 """Skeletons and writers that must have a feature: what one alone says is no sign for the others."""
 LARGEST = 63
 """Weights are whole numbers up to this: coarser ones than a byte holds leave room for more of them."""
+DECIMALS = 9
+"""Of what is no whole number: beyond these, a fit depends on how many threads add it up."""
 THEME_C = 2.0
 RELEVANCE_C = 6.0
 ROUGH, FINE = 1e-2, 1e-3
@@ -123,7 +125,10 @@ def fit(examples: Sequence[Example]) -> Weights:
     theme, relevance = _heads(kept, examples, FINE)
     weights = np.vstack([theme.coef_, relevance.coef_])
     # One step a head, so that classes of a head stay comparable.
-    steps = [float(np.quantile(np.abs(h.coef_), 0.9995)) / LARGEST for h in (theme, relevance)]
+    steps = [
+        round(float(np.quantile(np.abs(h.coef_), 0.9995)) / LARGEST, DECIMALS)
+        for h in (theme, relevance)
+    ]
     by_class = [steps[0]] * THEME_COUNT + [steps[1]] * len(RELEVANCE)
     whole = np.clip(np.rint(weights / np.array(by_class)[:, None]), -LARGEST, LARGEST).astype(
         np.int8
@@ -132,7 +137,9 @@ def fit(examples: Sequence[Example]) -> Weights:
         numbers=kept.numbers,
         rows=np.ascontiguousarray(whole.T),
         steps=tuple(by_class),
-        intercepts=tuple(float(x) for x in [*theme.intercept_, *relevance.intercept_]),
+        intercepts=tuple(
+            round(float(x), DECIMALS) for x in [*theme.intercept_, *relevance.intercept_]
+        ),
         temperatures=(1.0, 1.0),
         need_from=0.2,
     )
