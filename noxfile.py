@@ -233,8 +233,14 @@ def bench(session: nox.Session) -> None:
     """Run the benchmarks; each prints ratios to a baseline of the same run.
 
     With a name first, that one, and what follows are its options: `nox -s bench -- demand --usage`.
+    `--check` runs those of benchmarks/recorded.json again (or the named ones) and fails where a ratio
+    is 20 % worse than recorded or memory is over what is stated; `--record NAME OPTIONS` keeps anew.
     """
     install_all(session, "tpchgen-cli", "bpe-openai")
     name, *options = session.posargs or ("*",)
+    if name in {"--check", "--record"}:
+        session.run("python", "benchmarks/recorded.py", name.removeprefix("--"), *options)
+        return
     for script in sorted(Path("benchmarks").glob(f"{name}.py")):
-        session.run("python", str(script), *options)
+        if script.stem != "recorded":
+            session.run("python", str(script), *options)

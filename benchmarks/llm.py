@@ -3,7 +3,7 @@
 Of the offline provider: how many packed items a second one core classifies, by processor time,
 beside splitting the same texts into words and counting them, which no machine's other work changes.
 
-Run: python benchmarks/llm.py
+Run: python benchmarks/llm.py [--offline]
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import sys
 import tempfile
 import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing import get_context
 from pathlib import Path
+
+from recorded import tell, tell_memory
 
 from dnr_core.llm import Budget, Cache, complete_all, make_provider
 from dnr_core.model import THEMES, Price, Reply, Request, Usage
@@ -113,6 +116,8 @@ def offline(count: int = 4_000) -> None:
             times[name] = min(times[name], time.process_time() - begun)
     base = times["words split and counted"]
     for name, seconds in times.items():
+        if name != "words split and counted":
+            tell(f"{name}, of words split and counted", seconds / base, "lower")
         print(
             f"{name}: {count / seconds:,.0f} items a second a core ({seconds / base:.2f} times"
             f" the first), {chars:.0f} characters each"
@@ -211,7 +216,11 @@ async def _bare(url: str, count: int, concurrency: int) -> float:
 
 
 if __name__ == "__main__":
-    local()
-    offline()
-    cached()
-    slow_server()
+    if sys.argv[1:] == ["--offline"]:
+        offline()
+    else:
+        local()
+        offline()
+        cached()
+        slow_server()
+    tell_memory("the process")
