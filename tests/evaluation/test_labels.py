@@ -236,6 +236,11 @@ def test_bad_input_is_named(folders, tmp_path):
     with pytest.raises(InputError, match=r"'theme_confidence' is of type list"):
         evaluate_labels(pred, meta, Settings())
     path.write_bytes(sound)
+    place = said.column_names.index("theme")
+    pq.write_table(said.set_column(place, "theme", pa.array(["weather"])), path)
+    with pytest.raises(InputError, match="row 1: 'weather' is no theme"):
+        evaluate_labels(pred, meta, Settings())
+    path.write_bytes(sound)
     pq.write_table(pq.read_table(path).drop_columns(["decided_by"]), path)
     with pytest.raises(InputError, match="decided_by"):
         evaluate_labels(pred, meta, Settings())

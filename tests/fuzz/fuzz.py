@@ -44,7 +44,7 @@ def peak_kb() -> int:
 
 def child(name: str, base: Path, options: argparse.Namespace) -> None:
     """Do cases of one reader until its time is over; tell each fault on a line of its own."""
-    from readers import READERS, disturb
+    from readers import READERS, disturb, restore
 
     from dnr_core.errors import DnrError, InternalError
 
@@ -52,13 +52,13 @@ def child(name: str, base: Path, options: argparse.Namespace) -> None:
     signal.signal(signal.SIGALRM, _alarm)
     reader = READERS[name]
     place = base.with_name(f"case-{name.replace(' ', '-')}")
+    shutil.copytree(base, place)
     end, number, refused = time.monotonic() + options.seconds, 0, 0
     numbers = range(options.only, options.only + 1) if options.only is not None else range(10**9)
     for number in numbers:
         if time.monotonic() > end and number:
             break
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(base, place)
+        restore(reader, base, place)
         disturb(reader, place, random.Random(f"{options.seed} {name} {number}"))
         print(f"at {number}", flush=True)
         before, fault = peak_kb(), ""

@@ -94,7 +94,7 @@ def damaged_zip(chance: random.Random, content: bytes) -> bytes:
     name = chance.choice(sorted(members))
     members[name] = damaged(chance, members[name])
     if chance.random() < 0.2:
-        members[chance.choice(("../out.json", "/etc/passwd", "a/../../b.json", ""))] = members.pop(
+        members[chance.choice(("../out.json", "/etc/passwd", "a/../../b.json", " "))] = members.pop(
             name
         )
     made = io.BytesIO()

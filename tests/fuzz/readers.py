@@ -178,6 +178,17 @@ def prepare(base: Path) -> None:
         shutil.rmtree(base / "out", ignore_errors=True)
 
 
+def restore(reader: Reader, base: Path, place: Path) -> None:
+    """Make the reader's files sound again, and take away what it wrote."""
+    shutil.rmtree(place / "out", ignore_errors=True)
+    for name in reader.files:
+        if (base / name).is_dir():
+            shutil.rmtree(place / name, ignore_errors=True)
+            shutil.copytree(base / name, place / name)
+        else:
+            shutil.copy(base / name, place / name)
+
+
 def disturb(reader: Reader, folder: Path, chance: random.Random) -> None:
     """Damage one or two of the reader's files."""
     for name in chance.sample(reader.files, min(len(reader.files), chance.choice((1, 1, 2)))):

@@ -112,7 +112,9 @@ def labelled_items(pred: Path, labels: Path, source: str) -> list[LabelledItem]:
     said = read_table(path, _PREDICTED, "run the report again with this version")
     if said is None:
         raise InputError(f"there is no {path}", hint="run `dnr run-report` on the same talk first")
-    by_id = {row["item_id"]: row for row in said.select(_PREDICTED).to_pylist()}
+    predicted = list(said.select(_PREDICTED).to_pylist())
+    _refuse_strange(path, predicted)
+    by_id = {row["item_id"]: row for row in predicted}
     return [
         _item(source, row, by_id.get(row["item_id"], {}))
         for row in sorted(truth, key=lambda row: str(row["item_id"]))
@@ -123,7 +125,9 @@ def _true_rows(labels: Path, source: str) -> list[dict[str, Any]]:
     """Return the labels of a source: those of a made company, else those that a person wrote."""
     made = read_table(labels / LABEL_FILES[source], _LABELLED, "generate the talk again")
     if made is not None:
-        return list(made.to_pylist())
+        rows = list(made.to_pylist())
+        _refuse_strange(labels / LABEL_FILES[source], rows)
+        return rows
     path = labels / HAND_LABELS
     if not path.exists():
         return []
@@ -153,6 +157,17 @@ def _true_rows(labels: Path, source: str) -> list[dict[str, Any]]:
                 {**plain, "item_id": row["item_id"], "theme": theme, "relevance": relevance}
             )
     return found
+
+
+def _refuse_strange(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse themes and relevances that are no label: of a damaged file, or of somebody else's."""
+    for number, row in enumerate(rows, 1):
+        for name, known in (("theme", {NONE, *THEMES}), ("relevance", {*RELEVANCE})):
+            if row[name] and row[name] not in known:
+                raise InputError(
+                    f"{path}, row {number}: {row[name]!r} is no {name}",
+                    hint=f"there are {', '.join(sorted(known))}",
+                )
 
 
 def _item(source: str, true: Mapping[str, Any], said: Mapping[str, Any]) -> LabelledItem:

@@ -290,18 +290,18 @@ def read_incidents(meta: Path) -> tuple[Incident, ...]:
     """
     read_manifest(meta)
     try:
-        rows = pq.read_table(meta / INCIDENTS).to_pylist()
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {meta / INCIDENTS}: {error}") from error
-    return tuple(
-        Incident(
-            id=row["id"],
-            kind=row["kind"],
-            table=row["table"],
-            columns=tuple(row["columns"]),
-            start=row["start"].replace(tzinfo=UTC),
-            end=row["end"].replace(tzinfo=UTC),
-            size=row["size"],
+        return tuple(
+            Incident(
+                id=row["id"],
+                kind=row["kind"],
+                table=row["table"],
+                columns=tuple(row["columns"]),
+                start=row["start"].replace(tzinfo=UTC),
+                end=row["end"].replace(tzinfo=UTC),
+                size=row["size"],
+            )
+            for row in pq.read_table(meta / INCIDENTS).to_pylist()
         )
-        for row in rows
-    )
+    # A damaged file may have other columns, other types, or dates that no calendar has.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise InputError(f"cannot read {meta / INCIDENTS}: {error}") from error
