@@ -8,7 +8,8 @@ Processor seconds (user and system) and memory are those of the whole process, t
 rounds; so are the seconds by the clock, which tell little where other work runs.
 
 At scale 1, which is evaluation scale, a further run shows where the seconds go. A part is in the one
-that it stands under: DuckDB's are both threads'.
+that it stands under: DuckDB's are both threads'. Talk is measured beside the figures by month and the
+proofs: what the process does meanwhile counts in each of them.
 """
 
 from __future__ import annotations
