@@ -104,9 +104,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; a warning is an error."""
+    """Build the documentation, where a warning is an error; look for links that lead nowhere, and
+    run the notebook, whose cells must print what it shows."""
     install_all(session, "sphinx", "myst-parser", "furo")
     session.run("sphinx-build", "-W", "-b", "html", "docs", "docs/_build/html")
+    session.run("python", "docs/tools/links.py", "docs/_build/html")
+    session.run("python", "docs/tools/notebook.py", "docs/tutorials/in-a-notebook.ipynb")
 
 
 @nox.session

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+from myst_parser.parsers.sphinx_ import MystParser
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+
+from notebook import markdown
+
 project = "dnr"
 author = "The dnr authors"
 project_copyright = "The dnr authors"
@@ -17,3 +26,18 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = True
 nitpicky = False
+
+
+class NotebookParser(MystParser):
+    """Shows a notebook as the Markdown of its cells and of what they printed."""
+
+    supported = ("notebook",)
+
+    def parse(self, inputstring, document):
+        super().parse(markdown(inputstring), document)
+
+
+def setup(app):
+    """Let Sphinx read notebooks."""
+    app.add_source_suffix(".ipynb", "notebook")
+    app.add_source_parser(NotebookParser)
