@@ -21,8 +21,6 @@ from companies import COMMANDS, SMALL, Command, prepare
 from disturbances import FAULTS, NotHereError, Trial, measured
 from running import DNR, fresh, lasting, state
 
-JOBS = 2
-
 
 def undisturbed(command: Command, root: Path, base: Path, env: Mapping[str, str], options) -> Trial:
     """Run the command and its older relative alone, so that their results are known."""
@@ -69,6 +67,7 @@ def row(command: Command, root: Path, base: Path, env: Mapping[str, str], option
 def asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20, help="SIGKILLs for each command")
+    parser.add_argument("--jobs", type=int, default=2, help="commands that are tried at once")
     parser.add_argument("--seed", type=int, default=1, help="of the random moments")
     parser.add_argument("--commands", type=lambda text: text.split(","), default=[])
     parser.add_argument("--faults", type=lambda text: text.split(","), default=[])
@@ -87,7 +86,7 @@ def main() -> int:
         root = Path(folder)
         env = {**lasting(os.environ, root / "home"), **SMALL}
         base = prepare(root, env)
-        with ThreadPoolExecutor(JOBS) as pool:
+        with ThreadPoolExecutor(options.jobs) as pool:
             rows = list(pool.map(lambda c: row(c, root, base, env, options), chosen))
     names = [name for name in FAULTS if not options.faults or name in options.faults]
     print("| command | " + " | ".join(names) + " |")
