@@ -60,14 +60,14 @@ def _seen(context: Context) -> list[str]:
 
 
 def spend_text(context: Context) -> str:
-    """Write what was spent of the cap."""
+    """Write who read the messages, and what was spent of the cap."""
     if context.demand is None:
         return ""
     budget = context.demand.budget
     spent, cap = _usd(budget, "actual_usd"), _usd(budget, "cap_usd")
     if spent is None or cap is None:
         return ""
-    return f"${spent:.2f} of ${cap:.2f} spent"
+    return f"read by {context.demand.provider}, ${spent:.2f} of ${cap:.2f} spent"
 
 
 def _usd(budget: Any, name: str) -> float | None:
@@ -181,7 +181,7 @@ def _beside(needs: list[dict[str, Any]], late: list[dict[str, Any]], *, at_risk:
         not need["rank"] and not need["hidden"] and need["theme"] in kinds and need["score"] >= last
         for need in needs
     ):
-        parts.append("each card is the worst of its kind, more under All needs")
+        parts.append("each card scores highest of its kind, the others are under All needs")
     return say.capital("; ".join(parts)) + "." if parts else ""
 
 
@@ -196,7 +196,7 @@ def footing_document(context: Context, *, synthetic: bool) -> dict[str, Any]:
         )
     spend = spend_text(context)
     if spend:
-        parts.append(f"{spend} on reading messages")
+        parts.append(f"messages {spend}")
     parts.append("what nobody measured and nobody wrote, this page cannot know")
     if synthetic:
         parts.append("a made company: how right this page is stands in reports/eval/")

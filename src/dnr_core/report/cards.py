@@ -68,9 +68,7 @@ def need_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
             },
         },
         "hidden": ranked.hidden,
-        "next_step": facts.next_step(
-            context.archetype, need, found, measured=context.health is not None
-        ),
+        "next_step": facts.next_step(context.archetype, need, found, context.measures),
         "peak": need.peak.isoformat() if need.peak else None,
         "peak_text": say.day_text(need.peak),
         "days_since_peak": need.days_since_peak,
@@ -161,7 +159,7 @@ def money_document(context: Context, ranked: RankedNeed, worth: float | None) ->
         "share": _rounded(need.revenue_share),
         "share_text": share,
         "worth": mended,
-        "worth_text": f"{mended['text']} a month {verb} at the limit" if mended else "",
+        "worth_text": f"{mended['text']} a month {verb} once its limits are met" if mended else "",
     }
 
 
@@ -191,7 +189,8 @@ def asks_document(context: Context, ranked: RankedNeed) -> dict[str, Any]:
             (
                 say.counted(need.demand_items, "ask"),
                 say.counted(need.people, "person", "people"),
-                say.counted(len(need.roles), "team"),
+                # Those whose team nobody knows are people, and no team.
+                say.counted(len(set(need.roles) - {say.OTHER_ROLE}), "team"),
             )
         )
     share = ranked.demand

@@ -39,6 +39,8 @@ STAYED_WORDS: Final = {
 }
 """Of rises that stay, which are no spikes."""
 CAUSE_PARTS: Final = 2
+PART_OF_CAUSE: Final = 0.2
+"""An incident with at least this part of the broken rows is told before what lasts."""
 CONCENTRATED: Final = 0.6
 """One column with at least this part of the broken rows is named as the place."""
 
@@ -174,14 +176,19 @@ def cause(
         if looked:
             return "The warehouse shows no such rows in the window: it comes from what people ask"
         return "The warehouse has no figure for this: it comes from what people ask"
+    event = _event(need, health)
+    # A spike on one day that has few of the broken rows is news, and not the cause.
+    worst = max((incident.rows for incident in incidents_of(need, health)), default=0)
+    weighs = not found or worst >= PART_OF_CAUSE * found[0].rows
     parts = [
         text
         for text in (
             _where(need, found, measures),
-            places.fact(drill, without_days=bool(_event(need, health))),
-            _event(need, health),
+            places.fact(drill, without_days=bool(event)),
+            event if weighs else "",
             _kinds_of_failure(archetype, need, found, measures),
             _since(need, health, measures),
+            event,
         )
         if text
     ]
@@ -277,14 +284,15 @@ def span_text(incident: DetectedIncident) -> str:
     return say.days_text(incident.start, incident.end)
 
 
-def next_step(archetype: Archetype, need: Need, found: Sequence[Breach], *, measured: bool) -> str:
-    """Say what to do first, with the columns it is about; `measured`: a warehouse was read."""
+def next_step(
+    archetype: Archetype, need: Need, found: Sequence[Breach], measures: Measures | None
+) -> str:
+    """Say what to do first, with the columns it is about; without measures no warehouse was read."""
     table = table_title(archetype.schema, need.table)
     role = say.role_title(next(iter(need.roles), ""))
     words: dict[str, Any] = {
         "table": table,
         "columns": say.listed(need.columns) if need.columns else "its keys",
-        "column": need.columns[0] if need.columns else "key",
         "key": say.listed(_business_key(archetype, need.table)) or "its key",
         "asker": f"with {role}" if role else "with the people who ask",
         "rows": say.count(found[0].rows if found else need.affected_rows),
@@ -292,9 +300,9 @@ def next_step(archetype: Archetype, need: Need, found: Sequence[Breach], *, meas
         "people": say.counted(need.people, "person", "people"),
     }
     if need.theme in METRICS_OF and not found:
-        step = _UNSEEN if measured else _UNREAD
+        step = _UNSEEN if measures else _UNREAD
         return step.format_map(words)
-    return _step(archetype, need, found).format_map(words)
+    return _step(archetype, need, found, measures).format_map(words)
 
 
 _UNSEEN: Final = "Ask {people} what they see in {table}: the warehouse shows no such rows."
@@ -305,24 +313,31 @@ def _business_key(archetype: Archetype, table: str) -> tuple[str, ...]:
     return archetype.schema[table].business_key if table in archetype.schema else ()
 
 
-def _step(archetype: Archetype, need: Need, found: Sequence[Breach]) -> str:
+def _step(
+    archetype: Archetype, need: Need, found: Sequence[Breach], measures: Measures | None
+) -> str:
     if need.theme != "join_keys_orphans":
         return _STEPS.get(need.theme, "Ask {people} what they need of {table}, and write it down.")
-    if found[0].metric == "fk_failure":
-        parents = (
-            [
-                table_title(archetype.schema, key.to)
-                for key in archetype.schema[need.table].foreign_keys
-                if key.label in need.columns[:1]
-            ]
-            if need.table in archetype.schema
-            else []
-        )
-        parent = parents[0] if parents else "the parent table"
-        # A title may hold braces; the text goes through format_map once more.
-        parent = parent.replace("{", "{{").replace("}", "}}")
-        return f"Load {parent} before {{table}}, and hold back rows whose {{column}} has no match."
-    return "Make {column} required where {table} is loaded, and fill the {rows} rows of the window."
+    mend = _mend_keys(archetype, need, measures) if found[0].metric == "fk_failure" else ""
+    if not mend:
+        return "Make {columns} required where {table} is loaded, and fill the {rows} rows of the window."
+    empty = any(breach.metric == "key_null" and breach.over for breach in found)
+    return f"{mend}; make {{columns}} required." if empty else f"{mend}."
+
+
+def _mend_keys(archetype: Archetype, need: Need, measures: Measures | None) -> str:
+    """Say what ends unmatched keys: their parents first, or the source of those without one."""
+    parents = ["the parent table"]
+    if need.table in archetype.schema:
+        keys = archetype.schema[need.table].foreign_keys
+        named = [table_title(archetype.schema, k.to) for k in keys if k.label in need.columns]
+        parents = list(dict.fromkeys(named)) or parents
+    # A title may hold braces; the text goes through format_map once more.
+    parent = say.listed(parents).replace("{", "{{").replace("}", "}}")
+    split = _fk_split(need.table, measures) if measures else None
+    if split is not None and split[1] > split[0]:
+        return f"Load {parent} before {{table}}, and hold rows back until {{columns}} has a match"
+    return f"Load {parent} before {{table}}, and trace where {{columns}} without a match comes from"
 
 
 _STEPS: Final = {

@@ -271,7 +271,7 @@ def _guardrails(context: Context) -> list[dict[str, Any]]:
                     "title": titles.get(name, name),
                     "check": str(check.get("name", "")).replace("_pct", " %").replace("_", " "),
                     "measured_text": _figure(measured),
-                    "limit_text": _figure(limit),
+                    "limit_text": _limit(measured, limit, passed=bool(check.get("passed"))),
                     "passed": bool(check.get("passed")),
                     "word": "passed" if check.get("passed") else "failed",
                 }
@@ -281,6 +281,13 @@ def _guardrails(context: Context) -> list[dict[str, Any]]:
 
 def _read(result: Any, name: str) -> Any:
     return result.get(name) if isinstance(result, dict) else getattr(result, name, None)
+
+
+def _limit(measured: Any, limit: Any, *, passed: bool) -> str:
+    """Write a limit with its side, which the figure and its verdict tell."""
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (measured, limit)):
+        return _figure(limit)
+    return f"at {'least' if (measured >= limit) == passed else 'most'} {_figure(limit)}"
 
 
 def _figure(value: Any) -> str:

@@ -153,7 +153,7 @@ def _health(document: Document) -> list[str]:
     return [
         "## Health of the tables",
         "",
-        *table(["Table", "Rows", *health["columns"]], rows),
+        *table(["Table", "Rows of the window", *health["columns"]], rows),
         *([*notes, ""] if notes else []),
     ]
 

@@ -158,7 +158,10 @@ def _summary(
     parts = []
     if known:
         low, high = (facts.value_text(metric, v) for v in (min(known), max(known)))
-        parts.append(f"daily {facts.METRIC_WORDS.get(metric, 'rate')} between {low} and {high}")
+        figure = facts.METRIC_WORDS.get(metric, "rate")
+        if metric == "late":
+            figure = f"slowest 5{say.THIN}% of loads"
+        parts.append(f"daily {figure} between {low} and {high}")
     else:
         parts.append("no daily rate is measured")
     if flagged:

@@ -25,6 +25,7 @@ ROLES: Final = {
     "finance": "finance",
     "other": "other teams",
 }
+OTHER_ROLE: Final = "other"
 MONTHS: Final = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
