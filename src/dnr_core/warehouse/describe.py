@@ -268,18 +268,24 @@ def describe(folder: Path, meta: Path | None = None) -> WarehouseDescription:
         tables=tuple(sizes.values()),
         start=history.instant(0),
         end=history.instant(history.days),
-        rates=_rates(manifest.extra.get("calibration", ())),
+        rates=_rates(folder, manifest.extra.get("calibration", ())),
         incidents=None if meta is None else read_incidents(meta),
-        notes=tuple(manifest.extra.get("notes", ())),
+        notes=tuple(map(str, manifest.extra.get("notes", ()))),
     )
 
 
-def _rates(entries: Sequence[Mapping[str, Any]]) -> tuple[RateFound, ...]:
-    return tuple(
-        RateFound(e["table"], e["metric"], e["target"], e["measured"], e["dated_rows"])
-        for e in entries
-        if not e["column"] and e["metric"] != "rows"
-    )
+def _rates(folder: Path, entries: Sequence[Mapping[str, Any]]) -> tuple[RateFound, ...]:
+    try:
+        return tuple(
+            RateFound(e["table"], e["metric"], e["target"], e["measured"], e["dated_rows"])
+            for e in entries
+            if not e["column"] and e["metric"] != "rows"
+        )
+    except (LookupError, TypeError) as error:
+        raise InputError(
+            f"the rates in the manifest of {folder} are damaged: {type(error).__name__}, {error}",
+            hint="generate the warehouse again",
+        ) from error
 
 
 def read_incidents(meta: Path) -> tuple[Incident, ...]:
