@@ -181,7 +181,7 @@ def _beside(needs: list[dict[str, Any]], late: list[dict[str, Any]], *, at_risk:
         not need["rank"] and not need["hidden"] and need["theme"] in kinds and need["score"] >= last
         for need in needs
     ):
-        parts.append("each card scores highest of its kind, the others are under All needs")
+        parts.append("each card scores highest of its kind, more under All needs")
     return say.capital("; ".join(parts)) + "." if parts else ""
 
 

@@ -149,7 +149,6 @@ def money_document(context: Context, ranked: RankedNeed, worth: float | None) ->
         }
     late = need.metric == "late"
     mended = say.money(worth, context.currency)
-    verb = "comes on time" if late else "is recovered"
     return {
         **amount,
         "kind": "late" if late else "at_risk",
@@ -159,8 +158,14 @@ def money_document(context: Context, ranked: RankedNeed, worth: float | None) ->
         "share": _rounded(need.revenue_share),
         "share_text": share,
         "worth": mended,
-        "worth_text": f"{mended['text']} a month {verb} once its limits are met" if mended else "",
+        "worth_text": _worth_text(mended["text"], late=late) if mended else "",
     }
+
+
+def _worth_text(amount: str, *, late: bool) -> str:
+    if late:
+        return f"Within its limit, {amount} a month comes on time"
+    return f"Within its limits, {amount} a month is recovered"
 
 
 def _no_money(context: Context, ranked: RankedNeed) -> str:

@@ -318,26 +318,29 @@ def _step(
 ) -> str:
     if need.theme != "join_keys_orphans":
         return _STEPS.get(need.theme, "Ask {people} what they need of {table}, and write it down.")
-    mend = _mend_keys(archetype, need, measures) if found[0].metric == "fk_failure" else ""
-    if not mend:
+    if found[0].metric != "fk_failure":
         return "Make {columns} required where {table} is loaded, and fill the {rows} rows of the window."
-    empty = any(breach.metric == "key_null" and breach.over for breach in found)
-    return f"{mend}; make {{columns}} required." if empty else f"{mend}."
+    split = _fk_split(need.table, measures) if measures else None
+    rest = [
+        "hold back rows whose keys have no match yet"
+        if split is not None and split[1] > split[0]
+        else "trace unmatched keys to their source"
+    ]
+    if any(breach.metric == "key_null" and breach.over for breach in found):
+        rest.append("make {columns} required")
+    steps = [f"Load {_parents(archetype, need)} before {{table}}", *rest]
+    return f"{', '.join(steps[:-1])}, and {steps[-1]}."
 
 
-def _mend_keys(archetype: Archetype, need: Need, measures: Measures | None) -> str:
-    """Say what ends unmatched keys: their parents first, or the source of those without one."""
+def _parents(archetype: Archetype, need: Need) -> str:
+    """Name the tables that a need's keys point to, for a text that is formatted once more."""
     parents = ["the parent table"]
     if need.table in archetype.schema:
         keys = archetype.schema[need.table].foreign_keys
         named = [table_title(archetype.schema, k.to) for k in keys if k.label in need.columns]
         parents = list(dict.fromkeys(named)) or parents
-    # A title may hold braces; the text goes through format_map once more.
-    parent = say.listed(parents).replace("{", "{{").replace("}", "}}")
-    split = _fk_split(need.table, measures) if measures else None
-    if split is not None and split[1] > split[0]:
-        return f"Load {parent} before {{table}}, and hold rows back until {{columns}} has a match"
-    return f"Load {parent} before {{table}}, and trace where {{columns}} without a match comes from"
+    # A title may hold braces.
+    return say.listed(parents).replace("{", "{{").replace("}", "}}")
 
 
 _STEPS: Final = {
