@@ -211,7 +211,7 @@ def real(session: nox.Session) -> None:
 def faults(session: nox.Session) -> None:
     """Kill, starve and crowd every command that writes: the whole result or none, and on again.
 
-    About half an hour on two cores; `-- --kills 4 --commands init,repair` asks for less. Prints the
+    Long: `-- --kills 4 --commands init,repair --jobs 1` asks for less. Prints the
     table of docs/explanation/faults.md.
     """
     install_all(session)
