@@ -220,7 +220,10 @@ def test_an_interrupted_run_says_so_and_goes_on(number: int, code: int, tmp_path
         "--scale",
         "0.3",
     ]
+    # A shell's background job, which the tests may be, has its interrupts ignored.
+    heard = signal.signal(signal.SIGINT, signal.SIG_DFL)
     child = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, heard)
     deadline = time.monotonic() + 60
     while (
         not list(tmp_path.glob("data/neobank/.partial/**/part-*.parquet"))
