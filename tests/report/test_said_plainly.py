@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from dnr_core.model.archetype import GuardrailResult
 from dnr_core.model.need import Interval
 from dnr_core.report import Report
 from dnr_core.report.wording import money_range
@@ -72,6 +73,51 @@ def test_a_rise_that_stays_is_no_spike(
 
     assert cause(made.LAST).endswith("more empty keys since 10 June 2025, and one more incident")
     assert "more empty keys from 10 to 20 June 2025" in cause(date(2025, 6, 20))
+
+
+def test_an_incident_is_told_once(
+    made: ModuleType, report_of: Callable[..., Report], talk: Any
+) -> None:
+    """Where an incident is all that is known of the cause, it does not stand there twice."""
+    day = made.LAST - made.timedelta(days=3)
+    surge = made.DetectedIncident(
+        "lag_surge", "fact_payment", "loaded_at", day, day, 700.0, 160.0, 10**6
+    )
+    health = made.health({("fact_payment", "late"): 0.04}, incidents=(surge,))
+    causes = [
+        need["cause"]
+        for need in report_of(health, talk).document["needs"]
+        if "urge of late loads" in need["cause"]
+    ]
+    assert [cause.casefold().count("surge of late loads") for cause in causes] == [1]
+
+
+def test_a_limit_says_its_side_where_it_is_known(
+    made: ModuleType, report_of: Callable[..., Report], talk: Any
+) -> None:
+    """A figure and its verdict tell whether a limit is a least or a most; equal ones do not."""
+    checks = tuple(
+        {"name": name, "measured": measured, "limit": 30, "passed": passed}
+        for name, measured, passed in (
+            ("a", 50, True),
+            ("b", 20, False),
+            ("c", 20, True),
+            ("d", 50, False),
+            ("e", 30, True),
+        )
+    )
+    health = evolve(
+        made.health({("fact_order", "key_null"): 0.03}),
+        guardrails={"evening": GuardrailResult(metrics={}, checks=checks)},
+    )
+    told = report_of(health, talk).document["health"]["guardrails"]
+    assert [check["limit_text"] for check in told] == [
+        "at least 30",
+        "at least 30",
+        "at most 30",
+        "at most 30",
+        "30",
+    ]
 
 
 def test_talk_that_was_not_kept_is_not_none(

@@ -176,19 +176,18 @@ def cause(
         if looked:
             return "The warehouse shows no such rows in the window: it comes from what people ask"
         return "The warehouse has no figure for this: it comes from what people ask"
-    event = _event(need, health)
+    events = incidents_of(need, health)
+    worst = max(events, key=lambda event: (event.rows, event.start), default=None)
+    event = _event(need, health, worst, len(events) - 1) if worst else ""
+    lasting = (_kinds_of_failure(archetype, need, found, measures), _since(need, health, measures))
     # A spike on one day that has few of the broken rows is news, and not the cause.
-    worst = max((incident.rows for incident in incidents_of(need, health)), default=0)
-    weighs = not found or worst >= PART_OF_CAUSE * found[0].rows
+    weighs = not found or (worst is not None and worst.rows >= PART_OF_CAUSE * found[0].rows)
     parts = [
         text
         for text in (
             _where(need, found, measures),
             places.fact(drill, without_days=bool(event)),
-            event if weighs else "",
-            _kinds_of_failure(archetype, need, found, measures),
-            _since(need, health, measures),
-            event,
+            *((event, *lasting) if weighs else (*lasting, event)),
         )
         if text
     ]
@@ -262,16 +261,10 @@ def _since(need: Need, health: HealthResult, measures: Measures) -> str:
     return f"over the limit since {say.day_text(verdict.since)}"
 
 
-def _event(need: Need, health: HealthResult) -> str:
-    events = incidents_of(need, health)
-    if not events:
-        return ""
-    worst = max(events, key=lambda event: (event.rows, event.start))
+def _event(need: Need, health: HealthResult, worst: DetectedIncident, others: int) -> str:
     where = f" in {worst.column}" if worst.column and worst.column not in need.columns[:1] else ""
-    more = ""
-    if len(events) > 1:
-        noun = "incident" if len(events) == 2 else "incidents"
-        more = f", and {say.number_word(len(events) - 1)} more {noun}"
+    noun = "incident" if others == 1 else "incidents"
+    more = f", and {say.number_word(others)} more {noun}" if others else ""
     if worst.shape == "days":
         return f"{INCIDENT_WORDS[worst.kind]}{where} on {span_text(worst)}{more}"
     if worst.end >= health.window_end:

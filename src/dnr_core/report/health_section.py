@@ -284,8 +284,9 @@ def _read(result: Any, name: str) -> Any:
 
 
 def _limit(measured: Any, limit: Any, *, passed: bool) -> str:
-    """Write a limit with its side, which the figure and its verdict tell."""
-    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (measured, limit)):
+    """Write a limit with its side, which the figure and its verdict tell unless both are equal."""
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in (measured, limit))
+    if not numbers or measured == limit:
         return _figure(limit)
     return f"at {'least' if (measured >= limit) == passed else 'most'} {_figure(limit)}"
 
