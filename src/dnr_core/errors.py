@@ -111,6 +111,11 @@ class InternalError(DnrError):
     """A fault of dnr's own."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its class's name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 class TerminatedError(BaseException):
     """Somebody asked the process to end (SIGTERM). No Exception, as KeyboardInterrupt is none."""
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dnr_core.errors import InputError
+from dnr_core.errors import InputError, first_line
 from dnr_core.model import Schema
 from dnr_core.workspace import Manifest
 
@@ -69,7 +69,7 @@ def _views(
                 relation.create_view(view, replace=True)
             except duckdb.Error as error:
                 raise InputError(
-                    f"cannot read {view} in {folder}: {str(error).splitlines()[0]}",
+                    f"cannot read {view} in {folder}: {first_line(error)}",
                     hint="the files are damaged; make the folder again",
                 ) from None
 

@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from dnr_core.beside import stoppable
 from dnr_core.comms.tables import COMMS_USERS, EMAIL_MESSAGES, NLQ, SLACK_MESSAGES
-from dnr_core.errors import CommsError
+from dnr_core.errors import CommsError, first_line
 
 if TYPE_CHECKING:
     from dnr_core.model import CommsTables
@@ -104,7 +104,7 @@ def open_corpus(comms: CommsTables) -> Iterator[duckdb.DuckDBPyConnection]:
         if not allowed:
             raise
         raise CommsError(
-            f"the talk's files cannot be read: {str(error).splitlines()[0]}",
+            f"the talk's files cannot be read: {first_line(error)}",
             hint="make them again with `dnr gen-comms` or `dnr import-comms`",
         ) from None
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeVar, cast
 
-from dnr_core.errors import InputError, WarehouseError, let_through
+from dnr_core.errors import InputError, WarehouseError, first_line, let_through
 from dnr_core.health.dialect import Dialect, fetch, fetch_columns
 from dnr_core.health.introspect import listed_tables
 from dnr_core.health.location import Location, Opened, masked, open_location
@@ -174,9 +174,8 @@ class Warehouse:
         """Return what a failed query means for a person."""
         if isinstance(error, InputError):
             return error
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         return WarehouseError(
-            f"a query on {self.shown} failed: {first}",
+            f"a query on {self.shown} failed: {first_line(error)}",
             hint="a damaged file, a lost connection or a missing right; run it again or see above",
         )
 
@@ -266,9 +265,7 @@ class Warehouse:
             let_through(error)
             known = self._names()
             if name in known:
-                self.absent[table.name] = (
-                    f"table {name!r} cannot be read: {(str(error) or 'no reason').splitlines()[0]}"
-                )
+                self.absent[table.name] = f"table {name!r} cannot be read: {first_line(error)}"
             else:
                 near = nearest(name, known)
                 self.absent[table.name] = (
@@ -283,7 +280,7 @@ class Warehouse:
         try:
             fetch(self.connection, table.limit(0))
         except Exception as error:  # noqa: BLE001 - each backend has its own
-            return (str(let_through(error)).strip() or type(error).__name__).splitlines()[0]
+            return first_line(let_through(error))
         return ""
 
     def _column_faults(self, table: Table, physical: ir.Table) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import ibis
 
-from dnr_core.errors import InputError, UnfinishedError, WarehouseError, let_through
+from dnr_core.errors import InputError, UnfinishedError, WarehouseError, first_line, let_through
 from dnr_core.workspace import MANIFEST, Manifest, read_manifest
 
 MEMORY_LIMIT: Final = "1GB"
@@ -70,9 +70,9 @@ def connect_folder(engine: str, folder: Path, files: Files) -> Any:
         try:
             read(connection, table, paths)
         except Exception as error:  # noqa: BLE001 - each engine raises its own
-            first = (str(let_through(error)).strip() or type(error).__name__).splitlines()[0]
+            let_through(error)
             raise InputError(
-                f"cannot read table {table!r} of {folder}: {first}",
+                f"cannot read table {table!r} of {folder}: {first_line(error)}",
                 hint="make the folder again, or replace the damaged file",
             ) from None
     return connection

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import ibis
 from attrs import field, frozen
 
-from dnr_core.errors import WarehouseError, let_through
+from dnr_core.errors import WarehouseError, first_line, let_through
 from dnr_core.health.dialect import fetch
 from dnr_core.health.location import Opened
 from dnr_core.model.schema import ColumnType
@@ -123,9 +123,7 @@ def describe(opened: Opened) -> Described:
                 _counted(opened, Found(label, (*schema_path(schema), name), columns, table))
             )
         except Exception as error:  # noqa: BLE001 - no right to one table must not end the draft
-            unreadable[label] = (
-                str(let_through(error)).strip() or type(error).__name__
-            ).splitlines()[0]
+            unreadable[label] = first_line(let_through(error))
     if not tables:
         reasons = "; ".join(f"{name}: {why}" for name, why in unreadable.items())
         raise WarehouseError(

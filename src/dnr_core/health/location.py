@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import ibis
 from attrs import frozen
 
-from dnr_core.errors import DnrError, WarehouseError, let_through
+from dnr_core.errors import DnrError, WarehouseError, first_line, let_through
 from dnr_core.health.dialect import Dialect
 from dnr_core.health.folder import (
     DUCKDB_SESSION,
@@ -107,7 +107,7 @@ def _open_duckdb(path: Path) -> Opened:
     try:
         connection = ibis.duckdb.connect(path, read_only=True, **duckdb_settings())
     except Exception as error:  # noqa: BLE001 - DuckDB raises its own, without a common base here
-        message = str(let_through(error)).splitlines()[0]
+        message = first_line(let_through(error))
         if "different configuration" in message:
             raise WarehouseError(
                 f"cannot open {path}: this program has it open already, with other settings",

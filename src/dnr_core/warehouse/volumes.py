@@ -10,7 +10,7 @@ from typing import Final
 import duckdb
 import numpy as np
 
-from dnr_core.errors import InputError
+from dnr_core.errors import InputError, first_line
 from dnr_core.model import Schema, Table
 from dnr_core.warehouse.calendar import History
 from dnr_core.warehouse.incidents import company_of
@@ -50,7 +50,7 @@ def rows_by_day(folder: Path, manifest: Manifest, schema: Schema) -> dict[str, t
                 }
         except duckdb.Error as error:
             raise InputError(
-                f"cannot read {folder}: {str(error).splitlines()[0]}",
+                f"cannot read {folder}: {first_line(error)}",
                 hint="generate the warehouse again",
             ) from None
 
