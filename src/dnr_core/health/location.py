@@ -316,9 +316,10 @@ def _open_folder(engine: str, folder: Path, shown: str, *, made: bool) -> Opened
         connection = connect_folder(engine, folder, files)
     except ImportError:
         raise _not_installed(engine) from None
-    except Exception as error:
-        if isinstance(error, DnrError):
-            raise
+    except DnrError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each engine raises its own
+        # From None: its text may quote a password, and ours is masked.
         raise _unreachable(shown, error) from None
     dialect = Dialect(engine, keeps_scratch=True)
     close = _closing(

@@ -71,6 +71,7 @@ def paths_resolve(trial: ArchetypeTrial) -> Iterator[Problem]:
             if not callable(load(path)):
                 yield Problem(where, f"{path!r} is nothing that can be called")
         except Exception as error:
+            # An author's module may raise anything when it is imported.
             yield Problem(where, f"{path!r} cannot be imported: {type(error).__name__}: {error}")
     if archetype.synthesis is None:
         return
@@ -78,6 +79,7 @@ def paths_resolve(trial: ArchetypeTrial) -> Iterator[Problem]:
         if not isinstance(load(archetype.synthesis), Synthesis):
             yield Problem("synthesis", f"{archetype.synthesis!r} is no dnr_core.model.Synthesis")
     except Exception as error:
+        # Here, too.
         yield Problem(
             "synthesis",
             f"{archetype.synthesis!r} cannot be imported: {type(error).__name__}: {error}",

@@ -75,6 +75,7 @@ def function_and_folders(trial: CheckTrial) -> Iterator[Problem]:
         if not callable(load(subject.run)):
             yield Problem("run", f"{subject.run!r} is nothing that can be called")
     except Exception as error:
+        # An author's module may raise anything when it is imported.
         yield Problem("run", f"{subject.run!r} cannot be imported: {type(error).__name__}: {error}")
     for name in subject.needs:
         if name not in FOLDERS:
